@@ -1,0 +1,8 @@
+package config
+
+import _ "embed"
+
+// Default is the EndpointPickerConfig that is used without a file.
+//
+//go:embed default.yaml
+var Default []byte
