@@ -17,7 +17,7 @@ const loadKey = "semantic-epp/load"
 type Load struct {
 	inFlight atomic.Int64 // requests sent and not yet ended
 	page     atomic.Int64 // time of the metrics that sent refers to, Unix ns
-	sent     atomic.Int64 // requests sent since that page
+	sent     atomic.Int64 // requests sent since that page and not yet ended
 	failures atomic.Int32 // polls in a row that failed
 	served   atomic.Pointer[string]
 	// changed is called when the served model changes.
@@ -54,18 +54,33 @@ func LoadOf(ep datalayer.Endpoint) *Load {
 	return l
 }
 
-// Begin counts a request that goes to the endpoint, whose metrics are m.
-func (l *Load) Begin(m *datalayer.Metrics) {
-	l.inFlight.Add(1)
-	if at := m.UpdateTime.UnixNano(); l.page.Swap(at) != at {
-		l.sent.Store(1)
-	} else {
-		l.sent.Add(1)
-	}
+// A Ticket is one request's place in a Load.
+type Ticket struct {
+	load *Load
+	page int64
 }
 
-// End counts the end of a request.
-func (l *Load) End() { l.inFlight.Add(-1) }
+// Begin counts a request that goes to the endpoint, whose metrics are m.
+func (l *Load) Begin(m *datalayer.Metrics) Ticket {
+	l.inFlight.Add(1)
+	at := m.UpdateTime.UnixNano()
+	if l.page.Swap(at) != at {
+		l.sent.Store(0)
+	}
+	l.sent.Add(1)
+	return Ticket{l, at}
+}
+
+// End counts the end of the request. The zero Ticket stands for no request.
+func (t Ticket) End() {
+	if t.load == nil {
+		return
+	}
+	t.load.inFlight.Add(-1)
+	if t.load.page.Load() == t.page {
+		t.load.sent.Add(-1)
+	}
+}
 
 // InFlight is the number of requests that were sent and have not ended.
 func (l *Load) InFlight() int { return int(l.inFlight.Load()) }

@@ -2,6 +2,7 @@ package prefix
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +17,8 @@ type slots struct {
 	release func(slot int)
 }
 
+// newSlots asks live for the servers there are when the slots run out, and calls
+// release for each slot that it takes back.
 func newSlots(live func() []types.NamespacedName, release func(slot int)) *slots {
 	s := &slots{live: live, release: release}
 	s.numbers.Store(&map[types.NamespacedName]int{})
@@ -37,24 +40,29 @@ func (s *slots) assign(server types.NamespacedName) int {
 	if n, ok := numbers[server]; ok {
 		return n
 	}
-	s.reclaim(numbers, server)
-	taken := make([]bool, maxServers)
+	if len(numbers) == maxServers {
+		s.reclaim(numbers)
+	}
+	n := free(numbers)
+	if n >= 0 {
+		numbers[server] = n
+		s.numbers.Store(&numbers)
+	}
+	return n
+}
+
+// free is the lowest slot that nobody has, -1 when all are taken.
+func free(numbers map[types.NamespacedName]int) int {
+	var taken [maxServers]bool
 	for _, n := range numbers {
 		taken[n] = true
 	}
-	for n, used := range taken {
-		if !used {
-			numbers[server] = n
-			s.numbers.Store(&numbers)
-			return n
-		}
-	}
-	return -1
+	return slices.Index(taken[:], false)
 }
 
 // reclaim frees the slots of servers that are gone.
-func (s *slots) reclaim(numbers map[types.NamespacedName]int, newcomer types.NamespacedName) {
-	alive := map[types.NamespacedName]bool{newcomer: true}
+func (s *slots) reclaim(numbers map[types.NamespacedName]int) {
+	alive := map[types.NamespacedName]bool{}
 	for _, name := range s.live() {
 		alive[name] = true
 	}

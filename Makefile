@@ -1,0 +1,50 @@
+# semantic-epp: `make` shows what there is.
+GO      ?= go
+BIN     := bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Tests that need ONNX Runtime fail without it instead of being skipped.
+export SEMANTIC_EPP_REQUIRE_ONNX ?= 1
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## Fetch Envoy and ONNX Runtime (pinned, checked) into the cache folder
+	@deps/check
+	@python3 deps/fetch.py
+
+build: ## Build bin/semantic-epp
+	@deps/check
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/semantic-epp ./cmd/semantic-epp
+
+run: deps build ## Try it: model servers, picker and Envoy on this machine (ENDPOINTS=file: your own servers, CONFIG=file)
+	@$(GO) run ./test/demo --picker $(BIN)/semantic-epp $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(CONFIG),--config $(CONFIG)) $(RUN_FLAGS)
+
+test: deps ## Run all tests: unit, race, fuzz seeds, and stories through a real Envoy
+	python3 -m unittest discover -s deps -p '*_test.py'
+	$(GO) test -race ./...
+	CGO_ENABLED=0 $(GO) test ./classifier/...
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: build ## Measure CPU per request against the floor and GIE's picker (BENCH_FLAGS=…)
+	$(GO) build -o $(BIN)/bench ./test/bench
+	$(BIN)/bench -picker $(BIN)/semantic-epp $(BENCH_FLAGS)
+
+fuzz: ## Run each fuzz target for FUZZTIME (default 10s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} $$pkg; \
+	  done; \
+	done
+
+image: ## Build the container image
+	docker build -t semantic-epp:$(VERSION) --build-arg VERSION=$(VERSION) .
+
+clean: ## Remove what was built (the cache folder of `make deps` stays)
+	rm -rf $(BIN)
+
+.PHONY: help deps build run test lint bench fuzz image clean

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/sync/errgroup"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/metrics"
+
+	"semantic-epp/endpoints"
+	"semantic-epp/extproc"
+	"semantic-epp/telemetry"
+)
+
+const onnxruntimeHelp = "path of libonnxruntime.so (default: $ONNXRUNTIME_SHARED_LIBRARY_PATH, the cache of `make deps`, or the system's)"
+
+// serveOptions are the flags of serve. Names that GIE's picker has too mean the
+// same there.
+type serveOptions struct {
+	configFile, configText, endpointsFile string
+	grpcPort, plaintextPort               int
+	healthPort, metricsPort               int
+	secureServing                         bool
+	certPath                              string
+	metricsAuth                           bool
+	poolName                              string
+	refreshMetrics, refreshPrometheus     time.Duration
+	verbosity                             int
+
+	onnxruntime       string
+	maxRequestBytes   int64
+	bufferBudget      int64
+	decisionTimeout   time.Duration
+	drainTimeout      time.Duration
+	allowModeOverride bool
+	assumedBodyMode   string
+}
+
+func newServeCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve ext_proc (this is also what happens without a command)",
+		Long: `Serve answers a gateway's ext_proc filter until SIGTERM or Ctrl-C, then lets the
+exchanges under way end. It is ready when the gRPC health service says SERVING.`,
+		Example: "  semantic-epp serve --config-file config.yaml --endpoints-file endpoints.yaml --plaintext-port 50051",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), o) },
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *serveOptions) addFlags(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.StringVar(&o.configFile, "config-file", "", "path of the `file` with the EndpointPickerConfig (default: an embedded one, see `config default`)")
+	f.StringVar(&o.configText, "config-text", "", "the configuration as `text`, in place of a file")
+	f.StringVar(&o.endpointsFile, "endpoints-file", "", "path of the `file` with endpoints and objectives; it is followed when it changes")
+	f.IntVar(&o.grpcPort, "grpc-port", 9002, "`port` of ext_proc")
+	f.BoolVar(&o.secureServing, "secure-serving", true, "use TLS on --grpc-port")
+	f.StringVar(&o.certPath, "cert-path", "", "`folder` with tls.crt and tls.key (default: a self-signed certificate)")
+	f.IntVar(&o.plaintextPort, "plaintext-port", 0, "`port` of ext_proc without TLS, beside --grpc-port (0: none)")
+	f.IntVar(&o.healthPort, "grpc-health-port", 9003, "`port` of the gRPC health service (0: only on the ext_proc ports)")
+	f.IntVar(&o.metricsPort, "metrics-port", 9090, "`port` of /metrics (0: none)")
+	f.BoolVar(&o.metricsAuth, "metrics-endpoint-auth", false, "ask Kubernetes who may read /metrics; needs Kubernetes")
+	f.StringVar(&o.poolName, "pool-name", "standalone", "`name` of the pool in GIE's metrics")
+	f.DurationVar(&o.refreshMetrics, "refresh-metrics-interval", 50*time.Millisecond, "shortest `time` between two polls of a model server")
+	f.DurationVar(&o.refreshPrometheus, "refresh-prometheus-metrics-interval", 5*time.Second, "`time` between updates of the pool's gauges")
+	f.StringVar(&o.onnxruntime, "onnxruntime", "", onnxruntimeHelp)
+	f.Int64Var(&o.maxRequestBytes, "max-request-bytes", extproc.DefaultMaxRequestBytes, "largest request body in `bytes`; larger ones get 413")
+	f.Int64Var(&o.bufferBudget, "buffer-budget-bytes", extproc.DefaultBufferBudgetBytes, "`bytes` of request bodies held at once; beyond, requests get 503")
+	f.DurationVar(&o.decisionTimeout, "decision-timeout", extproc.DefaultDecisionTimeout, "`time` for a whole decision; beyond, the request gets 503")
+	f.DurationVar(&o.drainTimeout, "drain-timeout", 30*time.Second, "`time` that exchanges under way have after SIGTERM")
+	f.BoolVar(&o.allowModeOverride, "allow-mode-override", false, "ask gateways that send no bodies for them; they must allow it")
+	f.StringVar(&o.assumedBodyMode, "assumed-body-mode", "BUFFERED", "body `mode` of gateways that do not tell theirs: BUFFERED or FULL_DUPLEX_STREAMED")
+	f.IntVarP(&o.verbosity, "v", "v", 2, "log `level`: 0 errors and start, 2 a line a request, 4 GIE's start, 5 everything")
+}
+
+// check finds what flags cannot say.
+func (o *serveOptions) check() error {
+	var errs []error
+	if o.metricsAuth {
+		errs = append(errs, errors.New("--metrics-endpoint-auth needs Kubernetes, and endpoints come from a file here: leave it out"))
+	}
+	if o.endpointsFile == "" {
+		errs = append(errs, errors.New("--endpoints-file is missing: it says where the model servers are"))
+	}
+	if o.plaintextPort != 0 && !o.secureServing {
+		errs = append(errs, errors.New("--plaintext-port stands beside TLS; with --secure-serving=false --grpc-port is plaintext already"))
+	}
+	if o.certPath != "" && !o.secureServing {
+		errs = append(errs, errors.New("--cert-path has no meaning with --secure-serving=false"))
+	}
+	if o.grpcPort == 0 {
+		errs = append(errs, errors.New("--grpc-port 0: gateways need to know the port"))
+	}
+	for name, port := range map[string]int{"grpc-port": o.grpcPort, "plaintext-port": o.plaintextPort, "grpc-health-port": o.healthPort, "metrics-port": o.metricsPort} {
+		if port < 0 || port > 65535 {
+			errs = append(errs, fmt.Errorf("--%s %d: use 0 to 65535", name, port))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func newLogger(verbosity int) logr.Logger {
+	return zap.New(zap.WriteTo(os.Stderr), zap.Level(zapcore.Level(-verbosity)), zap.UseDevMode(false))
+}
+
+func serve(ctx context.Context, o serveOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	logger := newLogger(o.verbosity)
+	ctrl.SetLogger(logger)
+	data, name, err := configuration(o.configFile, o.configText)
+	if err != nil {
+		return err
+	}
+	// What serves exchanges outlives the signal, so that they can end.
+	work, stop := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), logger))
+	defer stop()
+	open := newOpener(o.onnxruntime, func(notice string) { logger.Info(notice) })
+	handler, store, closeStore, err := newRouter(work, data, open, o.refreshMetrics, logger)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	defer closeStore()
+	waitWatch, err := endpoints.Watch(work, o.endpointsFile, store, logger)
+	if err != nil {
+		return err
+	}
+	defer waitWatch()
+	defer stop() // before waiting
+
+	server, err := extproc.New(handler, extproc.Config{
+		MaxRequestBytes:   o.maxRequestBytes,
+		BufferBudgetBytes: o.bufferBudget,
+		DecisionTimeout:   o.decisionTimeout,
+		AllowModeOverride: o.allowModeOverride,
+		AssumedBodyMode:   o.assumedBodyMode,
+		Logger:            logger,
+	})
+	if err != nil {
+		return err
+	}
+	registerMetrics(server, store, o.poolName)
+	listeners, err := o.listen()
+	if err != nil {
+		return err
+	}
+	var background errgroup.Group
+	background.Go(func() error { store.Report(work, o.poolName, o.refreshPrometheus); return nil })
+	background.Go(func() error { return serveMetrics(work, listeners.metrics) })
+	defer func() { _ = background.Wait() }()
+	defer stop()
+
+	logger.Info("serving", "version", version, "configuration", name, "endpoints", len(store.Snapshot().Endpoints),
+		"grpcPort", o.grpcPort, "tls", o.secureServing, "plaintextPort", o.plaintextPort,
+		"grpcHealthPort", o.healthPort, "metricsPort", o.metricsPort)
+	server.SetServing(true)
+	err = server.Serve(ctx, extproc.Listeners{
+		Secure:       listeners.secure,
+		Plain:        listeners.plaintext,
+		Health:       listeners.health,
+		CertDir:      o.certPath,
+		DrainTimeout: o.drainTimeout,
+	})
+	if err == nil {
+		logger.Info("stopped")
+	}
+	return err
+}
+
+// registerMetrics puts ours beside GIE's, in the registry that GIE uses.
+func registerMetrics(server *extproc.Server, store *endpoints.Store, pool string) {
+	metrics.Register(append(telemetry.Collectors(), endpoints.NewQueueCollector(store, pool))...)
+	ctrlmetrics.Registry.MustRegister(server.Collectors()...)
+}
+
+// listening are the open ports; a nil one is not wanted.
+type listening struct{ secure, plaintext, health, metrics net.Listener }
+
+// listen opens all ports, or none.
+func (o *serveOptions) listen() (listening, error) {
+	var l listening
+	grpcListener := &l.secure
+	if !o.secureServing {
+		grpcListener = &l.plaintext
+	}
+	var opened []net.Listener
+	for _, want := range []struct {
+		flag string
+		port int
+		into *net.Listener
+	}{
+		{"grpc-port", o.grpcPort, grpcListener},
+		{"plaintext-port", o.plaintextPort, &l.plaintext},
+		{"grpc-health-port", o.healthPort, &l.health},
+		{"metrics-port", o.metricsPort, &l.metrics},
+	} {
+		if want.port == 0 { // none: but --grpc-port has to be one, see check
+			continue
+		}
+		listener, err := net.Listen("tcp", ":"+strconv.Itoa(want.port))
+		if err != nil {
+			for _, l := range opened {
+				l.Close()
+			}
+			return listening{}, fmt.Errorf("--%s: %w", want.flag, err)
+		}
+		opened = append(opened, listener)
+		*want.into = listener
+	}
+	return l, nil
+}
+
+// serveMetrics serves /metrics until ctx ends.
+func serveMetrics(ctx context.Context, listener net.Listener) error {
+	if listener == nil {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(ctrlmetrics.Registry, promhttp.HandlerOpts{}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

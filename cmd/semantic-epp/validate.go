@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/types"
+
+	"semantic-epp/classifier"
+	"semantic-epp/config"
+)
+
+func newValidateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Check configuration and endpoints files",
+		Long: `Validate reads each file as serve would, an EndpointPickerConfig or an endpoints
+file, and reports every fault. It contacts nothing and loads no model.`,
+		Example: "  semantic-epp validate config.yaml endpoints.yaml",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			bad := 0
+			for _, path := range args {
+				summary, err := validate(cmd.Context(), path)
+				if err != nil {
+					bad++
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: not valid\n  %s\n", path, strings.ReplaceAll(err.Error(), "\n", "\n  "))
+					continue
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: valid, %s\n", path, summary)
+			}
+			if bad > 0 {
+				return fmt.Errorf("%d of %d files are not valid", bad, len(args))
+			}
+			return nil
+		},
+	}
+}
+
+func validate(ctx context.Context, path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Contains(data, []byte("EndpointPickerConfig")) {
+		file, err := config.DecodeEndpoints(data)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d endpoints, %d objectives", len(file.Endpoints), len(file.Objectives)), nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	noClassifier := func(context.Context, config.Classifier) (classifier.Classifier, io.Closer, error) {
+		return nil, nil, nil
+	}
+	l, err := loadConfig(ctx, data, noClassifier, func() []types.NamespacedName { return nil }, logr.Discard())
+	if err != nil {
+		return "", err
+	}
+	cfg := l.semantic.Config()
+	return fmt.Sprintf("%d models, %d rules, default model %s", len(cfg.Models), len(cfg.Rules), cfg.DefaultModel), nil
+}

@@ -1,0 +1,268 @@
+package router
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/requestcontrol"
+	giesched "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/scheduling"
+	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/metadata"
+
+	"semantic-epp/endpoints"
+	"semantic-epp/extproc"
+	"semantic-epp/payload"
+	"semantic-epp/scheduling"
+	"semantic-epp/telemetry"
+)
+
+// maxRuleText is how much of a prompt rules and classifiers read, in bytes:
+// head and tail of a longer one.
+const maxRuleText = 16 << 10
+
+// An exchange is one request and its reply.
+type exchange struct {
+	router  *Router
+	head    *extproc.RequestHead
+	headers map[string]string // without what clients must not say
+	remove  []string
+	api     payload.API
+	id      string
+	start   time.Time
+
+	// Known once the request is decided.
+	incoming string // the client's model name, as a bounded label
+	choice   scheduling.Decision
+	model    string // the model that serves, "" while none was chosen
+	size     int
+	ticket   endpoints.Ticket // at the picked endpoint
+	picked   *pick
+	running  bool
+
+	// Known once the reply began.
+	status       int
+	replyHeaders map[string]string
+	usage        *payload.UsageReader
+	replySize    int
+}
+
+// A pick is the endpoint that was picked, with what the response hooks need.
+type pick struct {
+	request  *giesched.LLMRequest
+	endpoint giesched.Endpoint
+	address  string
+}
+
+func newExchange(r *Router, head *extproc.RequestHead) *exchange {
+	x := &exchange{
+		router:   r,
+		head:     head,
+		api:      payload.APIOf(head.Method, head.Path),
+		id:       r.requestID(),
+		start:    time.Now(),
+		incoming: telemetry.Unknown,
+	}
+	x.readHeaders()
+	return x
+}
+
+// Request decides about the request.
+func (x *exchange) Request(ctx context.Context, body []byte) (extproc.Verdict, error) {
+	decided := time.Now()
+	x.size = len(body)
+	verdict, err := x.decide(ctx, body)
+	took := time.Since(decided)
+	telemetry.Verdict(took)
+	if err != nil {
+		x.refused(err)
+		return extproc.Verdict{}, err
+	}
+	x.log(took)
+	return verdict, nil
+}
+
+func (x *exchange) decide(ctx context.Context, body []byte) (extproc.Verdict, error) {
+	switch x.api {
+	case payload.ModelList:
+		return x.modelList(), nil
+	case payload.Other:
+		return x.otherPath(ctx, body)
+	}
+	request, err := payload.Parse(x.api, body)
+	if err != nil {
+		return extproc.Verdict{}, err
+	}
+	auto := x.router.semantic.Auto(request.Model)
+	if !auto && !x.known(request.Model) {
+		return x.unknownModel(request)
+	}
+	x.incoming = request.Model
+	x.choice = scheduling.For(request.Model)
+	if auto {
+		x.choice = x.router.semantic.Decide(ctx, request.Prompt(maxRuleText))
+	}
+	llm, err := x.llmRequest(ctx, request, body)
+	if err != nil {
+		return extproc.Verdict{}, err
+	}
+	if err := x.pick(ctx, llm); err != nil {
+		return extproc.Verdict{}, err
+	}
+	verdict := x.verdict()
+	if x.model != request.Model {
+		verdict.Body = request.WithModel(x.model)
+	}
+	x.admitted()
+	return verdict, nil
+}
+
+// known says whether the configuration or an endpoint knows a model.
+func (x *exchange) known(model string) bool {
+	models, catalog := x.router.models(), x.router.semantic.Catalog()
+	return catalog.Known(model) || len(models.endpoints(model, catalog)) > 0
+}
+
+// unknownModel refuses a model that nobody knows, or lets the request pass to
+// a gateway that may know more.
+func (x *exchange) unknownModel(request *payload.Request) (extproc.Verdict, error) {
+	if x.router.semantic.Config().UnknownModel == "pass" {
+		x.choice = scheduling.For(telemetry.Unknown)
+		return extproc.Verdict{HeaderEdits: extproc.HeaderEdits{Remove: x.remove}}, nil
+	}
+	return extproc.Verdict{}, &payload.Error{
+		Status:  http.StatusNotFound,
+		Code:    "model_not_found",
+		Param:   "model",
+		Message: "The model `" + request.Model + "` does not exist. GET /v1/models lists the models.",
+	}
+}
+
+// otherPath serves a path that is not read from the declared default's
+// endpoints, untouched.
+func (x *exchange) otherPath(ctx context.Context, body []byte) (extproc.Verdict, error) {
+	x.choice = scheduling.For(x.router.semantic.Config().OtherPaths)
+	x.choice.Reason = scheduling.Default
+	llm := &giesched.LLMRequest{
+		RequestId:        x.id,
+		Headers:          x.headers,
+		Objectives:       x.objectives(),
+		RequestSizeBytes: len(body),
+		Body:             &giesched.LLMRequestBody{Payload: giesched.RawPayload(body)},
+	}
+	if err := x.pick(ctx, llm); err != nil {
+		return extproc.Verdict{}, err
+	}
+	x.admitted()
+	return x.verdict(), nil
+}
+
+// modelList answers with every model that a client may name.
+func (x *exchange) modelList() extproc.Verdict {
+	created := x.router.started.Unix()
+	catalog := x.router.semantic.Catalog()
+	var entries []payload.ModelEntry
+	for _, name := range x.router.semantic.Config().AutoModels {
+		entries = append(entries, payload.ModelEntry{ID: name, Created: created, OwnedBy: "semantic-epp", Root: name})
+	}
+	for _, name := range x.router.models().names {
+		entries = append(entries, payload.ModelEntry{ID: name, Created: created, OwnedBy: "semantic-epp", Root: name, Parent: catalog.Base(name)})
+	}
+	return extproc.Verdict{Reply: &extproc.Reply{
+		Status: http.StatusOK,
+		Set:    []extproc.Header{{Name: "content-type", Value: "application/json"}},
+		Body:   payload.ModelListBody(entries),
+	}}
+}
+
+// verdict writes the pick for the gateway.
+func (x *exchange) verdict() extproc.Verdict {
+	v := extproc.Verdict{ClearRouteCache: true}
+	v.Remove = x.remove
+	for _, name := range x.router.semantic.Config().ModelHeaders {
+		v.Set = append(v.Set, extproc.Header{Name: name, Value: x.model})
+	}
+	if x.picked != nil {
+		v.Set = append(v.Set, extproc.Header{Name: metadata.DestinationEndpointKey, Value: x.picked.address})
+		v.Metadata = []extproc.Metadata{{
+			Namespace: metadata.DestinationEndpointNamespace,
+			Key:       metadata.DestinationEndpointKey,
+			Value:     x.picked.address,
+		}}
+	}
+	// What is set needs no removing: the order of the two differs by gateway.
+	v.Remove = slices.DeleteFunc(slices.Clone(v.Remove), func(name string) bool {
+		return slices.ContainsFunc(v.Set, func(h extproc.Header) bool { return h.Name == name })
+	})
+	return v
+}
+
+// ResponseHeaders tells the client how the choice was made.
+func (x *exchange) ResponseHeaders(ctx context.Context, head *extproc.ResponseHead) extproc.HeaderEdits {
+	x.status = head.Status
+	if x.model == "" {
+		return extproc.HeaderEdits{}
+	}
+	x.usage = payload.NewUsageReader(x.api, head.Headers.Get("content-type"), head.Headers.Get("content-encoding"))
+	x.responseHeaderHooks(ctx, head)
+	set := []extproc.Header{
+		{Name: "x-semantic-epp-reason", Value: string(x.choice.Reason)},
+		{Name: "x-vsr-selected-model", Value: x.model},
+		{Name: "x-vsr-selected-reasoning", Value: "off"}, // no rule can ask for it yet
+	}
+	if x.choice.Rule != "" {
+		set = append(set, extproc.Header{Name: "x-vsr-selected-decision", Value: x.choice.Rule})
+	}
+	if d := x.choice.Domain; d.Category != "" {
+		set = append(set,
+			extproc.Header{Name: "x-vsr-selected-category", Value: d.Category},
+			extproc.Header{Name: "x-vsr-selected-confidence", Value: strconv.FormatFloat(d.Confidence, 'f', 4, 64)})
+	}
+	return extproc.HeaderEdits{Set: set}
+}
+
+// ResponseBody reads the usage in passing.
+func (x *exchange) ResponseBody(ctx context.Context, part []byte) {
+	x.replySize += len(part)
+	if x.usage != nil {
+		x.usage.Write(part)
+	}
+	x.responseBodyHooks(ctx, false)
+}
+
+// End gives back what the request held and counts it.
+func (x *exchange) End(outcome extproc.Outcome) {
+	x.ticket.End()
+	x.responseBodyHooks(context.Background(), true)
+	x.ended(outcome)
+}
+
+func (x *exchange) responseHeaderHooks(ctx context.Context, head *extproc.ResponseHead) {
+	if len(x.router.onHeaders) == 0 || x.picked == nil {
+		return
+	}
+	x.replyHeaders = make(map[string]string, head.Headers.Len())
+	for name, value := range head.Headers.All() {
+		x.replyHeaders[name] = value
+	}
+	response := &requestcontrol.Response{RequestId: x.id, Headers: x.replyHeaders}
+	for _, p := range x.router.onHeaders {
+		p.ResponseHeader(ctx, x.picked.request, response, x.picked.endpoint.GetMetadata())
+	}
+}
+
+func (x *exchange) responseBodyHooks(ctx context.Context, end bool) {
+	if len(x.router.onBody) == 0 || x.picked == nil {
+		return
+	}
+	response := &requestcontrol.Response{RequestId: x.id, Headers: x.replyHeaders, EndOfStream: end}
+	if end && x.usage != nil {
+		if u, ok := x.usage.Usage(); ok {
+			response.Usage = usageOf(u)
+		}
+	}
+	for _, p := range x.router.onBody {
+		p.ResponseBody(ctx, x.picked.request, response, x.picked.endpoint.GetMetadata())
+	}
+}

@@ -1,0 +1,89 @@
+package router
+
+import (
+	"slices"
+
+	"semantic-epp/endpoints"
+	"semantic-epp/scheduling"
+)
+
+// An index answers which endpoints serve a model, for one snapshot.
+type index struct {
+	snapshot *endpoints.Snapshot
+	byModel  map[string][]*endpoints.Endpoint
+	names    []string // configured models, then those that only endpoints report
+}
+
+// models returns the index of the present snapshot.
+func (r *Router) models() *index {
+	snapshot := r.store.Snapshot()
+	if x := r.index.Load(); x != nil && x.snapshot == snapshot {
+		return x
+	}
+	x := newIndex(snapshot, r.semantic.Catalog())
+	r.index.Store(x)
+	return x
+}
+
+func newIndex(snapshot *endpoints.Snapshot, catalog *scheduling.Catalog) *index {
+	x := &index{
+		snapshot: snapshot,
+		byModel:  map[string][]*endpoints.Endpoint{},
+		names:    catalog.Names(),
+	}
+	for _, ep := range snapshot.Endpoints {
+		if served := ep.Load.Served(); served != "" && !slices.Contains(x.names, served) {
+			x.names = append(x.names, served)
+		}
+	}
+	for _, name := range x.names {
+		for _, ep := range snapshot.Endpoints {
+			if catalog.Serves(name, serverOf(ep)) {
+				x.byModel[name] = append(x.byModel[name], ep)
+			}
+		}
+	}
+	return x
+}
+
+// endpoints returns the endpoints that serve a model. Adapters come and go
+// without a new snapshot, so a name that the index does not have is looked for
+// among them.
+func (x *index) endpoints(model string, catalog *scheduling.Catalog) []*endpoints.Endpoint {
+	if slices.Contains(x.names, model) {
+		return x.byModel[model]
+	}
+	var found []*endpoints.Endpoint
+	for _, ep := range x.snapshot.Endpoints {
+		if catalog.Serves(model, serverOf(ep)) {
+			found = append(found, ep)
+		}
+	}
+	return found
+}
+
+func serverOf(ep *endpoints.Endpoint) scheduling.Server {
+	s := scheduling.Server{Labels: ep.GetMetadata().Labels, Served: ep.Load.Served()}
+	if m := ep.GetMetrics(); m != nil {
+		s.Adapters, s.Waiting = m.ActiveModels, m.WaitingModels
+	}
+	return s
+}
+
+// up leaves out the endpoints that do not answer, unless none does: then the
+// polls may be what is broken.
+func up(eps []*endpoints.Endpoint) []*endpoints.Endpoint {
+	if !slices.ContainsFunc(eps, func(ep *endpoints.Endpoint) bool { return ep.Load.Down() }) {
+		return eps
+	}
+	var answering []*endpoints.Endpoint
+	for _, ep := range eps {
+		if !ep.Load.Down() {
+			answering = append(answering, ep)
+		}
+	}
+	if len(answering) == 0 {
+		return eps
+	}
+	return answering
+}
