@@ -30,16 +30,17 @@ import (
 	"semantic-epp/classifier"
 	"semantic-epp/config"
 	"semantic-epp/plugins"
+	"semantic-epp/plugins/semantic"
 )
 
 // mathOpener opens a classifier that takes every prompt with a plus for math.
-func mathOpener(context.Context, config.Classifier) (classifier.Classifier, io.Closer, error) {
-	return classifier.Func(func(_ context.Context, text string) (classifier.Result, error) {
+func mathOpener(context.Context, config.Classifier) (semantic.Opened, error) {
+	return semantic.Opened{Classifier: classifier.Func(func(_ context.Context, text string) (classifier.Result, error) {
 		if strings.Contains(text, "+") {
 			return classifier.Result{Category: "math", Confidence: 0.9, Margin: 0.8}, nil
 		}
 		return classifier.Result{Category: "other", Confidence: 0.9, Margin: 0.8}, nil
-	}), nil, nil
+	})}, nil
 }
 
 // example is the configuration in README.md.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -73,8 +72,8 @@ func newPicker(t testing.TB, extra string, eps ...config.Endpoint) *picker {
 		return classifier.Result{Category: "other", Confidence: 0.9}, nil
 	}
 	plugins.RegisterInTree()
-	plugins.Register(func(context.Context, config.Classifier) (classifier.Classifier, io.Closer, error) {
-		return classifier.Func(func(ctx context.Context, text string) (classifier.Result, error) { return p.classify(ctx, text) }), nil, nil
+	plugins.Register(func(context.Context, config.Classifier) (semantic.Opened, error) {
+		return semantic.Opened{Classifier: classifier.Func(func(ctx context.Context, text string) (classifier.Result, error) { return p.classify(ctx, text) })}, nil
 	})
 	raw, _, err := loader.LoadRawConfig([]byte(`
 apiVersion: inference.networking.x-k8s.io/v1alpha1

@@ -160,7 +160,7 @@ func (p *Policy) Decide(s Signals) Decision {
 			return Decision{Models: r.models, Reason: Rule, Rule: r.name, Domain: e.domain}
 		}
 	}
-	return Decision{Models: p.fallback, Reason: e.reason(), Domain: e.domain}
+	return Decision{Models: p.fallback, Reason: e.reason(p.minConfidence), Domain: e.domain}
 }
 
 // evaluation is the state of one Decide: the classification, once it was asked
@@ -203,13 +203,13 @@ func (e *evaluation) inDomain(r *rule) bool {
 }
 
 // reason says why no rule held.
-func (e *evaluation) reason() Reason {
+func (e *evaluation) reason(minConfidence float64) Reason {
 	switch {
 	case !e.classified:
 		return Default
 	case e.domain.Problem != "":
 		return e.domain.Problem
-	case e.unsure || e.domain.Category == "":
+	case e.unsure || e.domain.Category == "" || e.domain.Confidence < minConfidence:
 		return Unsure
 	}
 	return Default

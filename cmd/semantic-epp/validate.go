@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
 
-	"semantic-epp/classifier"
 	"semantic-epp/config"
 )
 
@@ -57,10 +55,7 @@ func validate(ctx context.Context, path string) (string, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	noClassifier := func(context.Context, config.Classifier) (classifier.Classifier, io.Closer, error) {
-		return nil, nil, nil
-	}
-	l, err := loadConfig(ctx, data, noClassifier, func() []types.NamespacedName { return nil }, logr.Discard())
+	l, err := loadConfig(ctx, data, openLabels, func() []types.NamespacedName { return nil }, logr.Discard())
 	if err != nil {
 		return "", err
 	}

@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -30,9 +29,18 @@ import (
 // Type is the plugin type in a configuration.
 const Type = "semantic-router"
 
-// An Opener makes the classifier that a configuration asks for; nil without
-// one. The closer, when it is not nil, is closed when the plugin ends.
-type Opener func(ctx context.Context, cfg config.Classifier) (classifier.Classifier, io.Closer, error)
+// An Opener makes the classifier that a configuration asks for.
+type Opener func(ctx context.Context, cfg config.Classifier) (Opened, error)
+
+// Opened is an open classifier.
+type Opened struct {
+	// Classifier is nil where none is asked for.
+	Classifier classifier.Classifier
+	// Labels are the categories that it knows; without them, rules may name any.
+	Labels []string
+	// Close frees it; may be nil.
+	Close func()
+}
 
 // Plugin decides which models may answer a request. It is safe for concurrent
 // use.
@@ -57,15 +65,35 @@ func NewFactory(open Opener) plugin.FactoryFunc {
 		if err != nil {
 			return nil, err
 		}
-		text, closer, err := open(handle.Context(), cfg.Classifier)
+		opened, err := open(handle.Context(), cfg.Classifier)
 		if err != nil {
 			return nil, fmt.Errorf("open classifier: %w", err)
 		}
-		if closer != nil {
-			context.AfterFunc(handle.Context(), func() { _ = closer.Close() })
+		if opened.Close != nil {
+			context.AfterFunc(handle.Context(), opened.Close)
 		}
-		return New(name, cfg, text)
+		if err := checkDomains(cfg, opened.Labels); err != nil {
+			return nil, err
+		}
+		return New(name, cfg, opened.Classifier)
 	}
+}
+
+// checkDomains finds the rules that wait for a category which the classifier
+// never answers.
+func checkDomains(cfg *config.Router, labels []string) error {
+	if len(labels) == 0 {
+		return nil
+	}
+	var errs []error
+	for i, rule := range cfg.Rules {
+		for _, domain := range rule.When.Domain {
+			if !slices.Contains(labels, domain) {
+				errs = append(errs, fmt.Errorf("rules[%d].when.domain: the classifier knows no %q; it knows %s", i, domain, strings.Join(labels, ", ")))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // New returns the plugin for a valid configuration. text may be nil where no

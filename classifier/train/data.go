@@ -1,0 +1,45 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// A question is a line of a data set.
+type question struct {
+	Text  string `json:"text"`
+	Label string `json:"label"`
+}
+
+// readQuestions reads DIR/NAME.jsonl.
+func readQuestions(dir, name string) ([]question, error) {
+	path := filepath.Join(dir, name+".jsonl")
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read questions: %w", err)
+	}
+	defer f.Close()
+	var all []question
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var q question
+		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
+			return nil, fmt.Errorf("read questions: %s: line %d: %w", path, len(all)+1, err)
+		}
+		if q.Text == "" || q.Label == "" {
+			return nil, fmt.Errorf("read questions: %s: line %d has no text or no label", path, len(all)+1)
+		}
+		all = append(all, q)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read questions: %s: %w", path, err)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("read questions: %s is empty", path)
+	}
+	return all, nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"semantic-epp/classifier"
+	"semantic-epp/classifier/builtin"
+	"semantic-epp/classifier/linear"
+)
+
+func main() {
+	if err := command(context.Background(), os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "train:", err)
+		os.Exit(1)
+	}
+}
+
+func command(ctx context.Context, args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("train", flag.ContinueOnError)
+	var s settings
+	data := flags.String("data", "", "folder with train.jsonl, val.jsonl and test.jsonl")
+	out := flags.String("out", "", "file to write the model to")
+	eval := flags.String("eval", "", "do not train, measure a built-in model: onnx or linear")
+	library := flags.String("library", "", "path of libonnxruntime.so, for -eval onnx")
+	flags.IntVar(&s.buckets, "buckets", 40960, "hash buckets; one takes a byte for each label")
+	flags.IntVar(&s.epochs, "epochs", 8, "how often every question is seen")
+	flags.Float64Var(&s.rate, "rate", 0.3, "learning rate")
+	flags.Float64Var(&s.decay, "decay", 0.0003, "L2 regularization")
+	flags.Float64Var(&s.smooth, "smooth", 0.1, "label smoothing, 0 to 1")
+	flags.Uint64Var(&s.seed, "seed", 1, "seed of the order of questions")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if *data == "" || (*out == "") == (*eval == "") {
+		return errors.New("give -data, and one of -out and -eval")
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	if *eval != "" {
+		model, err := builtin.Open(builtin.Options{Model: *eval, Library: *library})
+		if err != nil {
+			return err
+		}
+		return errors.Join(measure(ctx, model, *data, stdout), model.Close())
+	}
+	return train(ctx, s, *data, *out, stdout)
+}
+
+func train(ctx context.Context, s settings, data, out string, stdout io.Writer) error {
+	questions, err := readQuestions(data, "train")
+	if err != nil {
+		return err
+	}
+	unseen, err := readQuestions(data, "val")
+	if err != nil {
+		return err
+	}
+	labels := labelsOf(questions)
+	examples, err := s.examples(questions, labels)
+	if err != nil {
+		return err
+	}
+	p := s.fit(examples, labels)
+	if examples, err = s.examples(unseen, labels); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "trained on %d questions; temperature %.3f\n", len(questions), calibrate(&p, examples))
+	file, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	model, err := linear.Load(file)
+	if err != nil {
+		return err
+	}
+	if err := measure(ctx, model, data, stdout); err != nil {
+		return err
+	}
+	if err := os.WriteFile(out, file, 0o644); err != nil {
+		return fmt.Errorf("write the model: %w", err)
+	}
+	fmt.Fprintf(stdout, "wrote %d bytes to %s\n", len(file), out)
+	return nil
+}
+
+func measure(ctx context.Context, m classifier.Model, data string, stdout io.Writer) error {
+	fmt.Fprintf(stdout, "%s, revision %s\n", m.Info().Name, m.Info().Revision)
+	for _, name := range []string{"val", "test"} {
+		questions, err := readQuestions(data, name)
+		if err != nil {
+			return err
+		}
+		r, err := evaluate(ctx, m, questions)
+		if err != nil {
+			return fmt.Errorf("%s.jsonl: %w", name, err)
+		}
+		fmt.Fprintf(stdout, "%s.jsonl: %v\n", name, r)
+	}
+	return nil
+}

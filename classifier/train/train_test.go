@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"semantic-epp/classifier"
+	"semantic-epp/classifier/linear"
+)
+
+// writeData makes a data set that can be told apart by its words.
+func writeData(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	subjects := []struct{ label, words string }{
+		{"law", "court judge contract verdict appeal"},
+		{"math", "integral sum matrix prime proof"},
+		{"art", "canvas oil sketch portrait sculpture"},
+	}
+	for i, name := range []string{"train", "val", "test"} {
+		var out bytes.Buffer
+		for _, s := range subjects {
+			for j, word := range strings.Fields(s.words) {
+				for _, text := range []string{"What about the " + word, word + " please, number " + string(rune('0'+i+j))} {
+					line, err := json.Marshal(question{Text: text, Label: s.label})
+					if err != nil {
+						t.Fatal(err)
+					}
+					out.Write(append(line, '\n'))
+				}
+			}
+		}
+		write(t, filepath.Join(dir, name+".jsonl"), out.String())
+	}
+	return dir
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTrain(t *testing.T) {
+	dir := writeData(t)
+	var files [2][]byte
+	var out bytes.Buffer
+	for i := range files {
+		path := filepath.Join(dir, "model")
+		out.Reset()
+		if err := command(t.Context(), []string{"-data", dir, "-out", path, "-buckets", "1000"}, &out); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if files[i], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(files[0], files[1]) {
+		t.Error("the same data and flags give another file")
+	}
+	if !strings.Contains(out.String(), "test.jsonl: 30 questions: accuracy 1.000") {
+		t.Errorf("it does not tell words apart:\n%s", &out)
+	}
+	model, err := linear.Load(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := model.Classify(t.Context(), "a sketch, a portrait"); err != nil || r.Category != "art" {
+		t.Errorf("got %+v, %v; want art", r, err)
+	}
+}
+
+func TestCommandRefuses(t *testing.T) {
+	good := writeData(t)
+	with := func(name, content string) string {
+		dir := writeData(t)
+		write(t, filepath.Join(dir, name), content)
+		return dir
+	}
+	out := filepath.Join(good, "model")
+	tests := map[string]struct {
+		args []string
+		want string
+	}{
+		"no data":              {args: []string{"-out", out}, want: "give -data"},
+		"nothing to do":        {args: []string{"-data", good}, want: "one of -out and -eval"},
+		"both":                 {args: []string{"-data", good, "-out", out, "-eval", "linear"}, want: "one of -out and -eval"},
+		"a strange model":      {args: []string{"-data", good, "-eval", "bert"}, want: `"bert"`},
+		"no such folder":       {args: []string{"-data", "/no/such", "-out", out}, want: "/no/such/train.jsonl"},
+		"a broken line":        {args: []string{"-data", with("train.jsonl", "{}\n{"), "-out", out}, want: "line 1 has no text or no label"},
+		"no JSON":              {args: []string{"-data", with("val.jsonl", "{"), "-out", out}, want: "val.jsonl: line 1"},
+		"an empty file":        {args: []string{"-data", with("train.jsonl", ""), "-out", out}, want: "is empty"},
+		"a label out of place": {args: []string{"-data", with("val.jsonl", `{"text": "a", "label": "cooking"}`), "-out", out}, want: `"cooking"`},
+		"no place to write":    {args: []string{"-data", good, "-out", "/no/such/model"}, want: "write the model"},
+		"buckets below one":    {args: []string{"-data", good, "-out", out, "-buckets", "0"}, want: "-buckets"},
+		"epochs below one":     {args: []string{"-data", good, "-out", out, "-epochs", "0", "-rate", "-1"}, want: "-rate"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if err := command(t.Context(), tc.args, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestEvaluate(t *testing.T) {
+	// Two answers at .9, one of them right; two at .5, both right.
+	answers := map[string]classifier.Result{
+		"a": {Category: "x", Confidence: .9}, "b": {Category: "x", Confidence: .9},
+		"c": {Category: "x", Confidence: .5}, "d": {Category: "x", Confidence: .5},
+	}
+	c := classifier.Func(func(_ context.Context, text string) (classifier.Result, error) { return answers[text], nil })
+	got, err := evaluate(t.Context(), c, []question{{"a", "x"}, {"b", "y"}, {"c", "x"}, {"d", "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.right != 3 || math.Abs(got.error-(.5*.4+.5*.5)) > 1e-9 || got.above[8] != (tally{2, 1}) || got.above[5] != (tally{4, 3}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// The temperature makes up for parameters that are too sure of themselves.
+func TestCalibrate(t *testing.T) {
+	p := linear.Parameters{Labels: []string{"a", "b"}, Buckets: 1, Bias: []float32{0, 0}, Weights: []float32{8, 0}}
+	examples := []example{{[]uint32{0}, 0}, {[]uint32{0}, 0}, {[]uint32{0}, 0}, {[]uint32{0}, 1}}
+	temperature := calibrate(&p, examples)
+	if want := 8 / math.Log(3); math.Abs(temperature-want) > .02 { // three in four: the logit is log 3
+		t.Errorf("got %v, want %v", temperature, want)
+	}
+	if got := float64(p.Weights[0]); math.Abs(got-math.Log(3)) > .01 {
+		t.Errorf("the weight is %v, want %v", got, math.Log(3))
+	}
+}
