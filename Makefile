@@ -18,7 +18,8 @@ build: ## Build bin/semantic-epp
 	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/semantic-epp ./cmd/semantic-epp
 
 run: deps build ## Try it: model servers, picker and Envoy on this machine (ENDPOINTS=file: your own servers, CONFIG=file)
-	@$(GO) run ./test/demo --picker $(BIN)/semantic-epp $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(CONFIG),--config $(CONFIG)) $(RUN_FLAGS)
+	@$(GO) build -o $(BIN)/demo ./test/demo
+	@$(BIN)/demo --picker $(BIN)/semantic-epp $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(CONFIG),--config $(CONFIG)) $(RUN_FLAGS)
 
 test: deps ## Run all tests: unit, race, fuzz seeds, and stories through a real Envoy
 	python3 -m unittest discover -s deps -p '*_test.py'

@@ -116,8 +116,14 @@ func (o *serveOptions) check() error {
 	return errors.Join(errs...)
 }
 
+// newLogger writes JSON lines to stderr. Every V level is "info" there: zap has
+// no names for them.
 func newLogger(verbosity int) logr.Logger {
-	return zap.New(zap.WriteTo(os.Stderr), zap.Level(zapcore.Level(-verbosity)), zap.UseDevMode(false))
+	level := func(l zapcore.Level, out zapcore.PrimitiveArrayEncoder) {
+		zapcore.LowercaseLevelEncoder(max(l, zapcore.InfoLevel), out)
+	}
+	return zap.New(zap.WriteTo(os.Stderr), zap.Level(zapcore.Level(-verbosity)), zap.UseDevMode(false),
+		zap.JSONEncoder(func(c *zapcore.EncoderConfig) { c.EncodeLevel = level }))
 }
 
 func serve(ctx context.Context, o serveOptions) error {

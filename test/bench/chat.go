@@ -14,7 +14,7 @@ const turnBytes = 2000
 const smallestChat = 256
 
 // question ends every prompt; a rule of picker.yaml looks for its first word.
-const question = "Benchmark: what follows from this?"
+const question = "\nBenchmark: what follows from this?"
 
 // words make the text of prompts; their lengths are those of plain English, and
 // none of them is a word that a routing rule of the benchmark looks for.

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"semantic-epp/config"
+)
+
+// run runs the command as main does.
+func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	cmd := newCommand()
+	var out, errOut bytes.Buffer
+	cmd.SetIn(strings.NewReader(stdin))
+	cmd.SetOut(&out)
+	cmd.SetErr(&errOut)
+	cmd.SetArgs(args)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = cmd.ExecuteContext(ctx)
+	return out.String(), errOut.String(), err
+}
+
+// linear is the default configuration with the classifier that is the same on
+// every machine.
+func linear() string {
+	return strings.Replace(string(config.Default), "model: builtin", "model: linear", 1)
+}
+
+func TestExplain(t *testing.T) {
+	out, _, err := run(t, "", "explain", "--config-text", linear(), "Solve the equation x^2 - 5x + 6 = 0 for x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"category    math", "model       phi4-mini", "rule math matches [rule]", "else        llama3-8b (0.40)"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	out, _, err := run(t, "", "explain", "--json", "--config-text", linear(), "Solve the equation x^2 - 5x + 6 = 0 for x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e explanation
+	if err := json.Unmarshal([]byte(out), &e); err != nil {
+		t.Fatal(err)
+	}
+	if e.Category != "math" || e.Model != "phi4-mini" || e.Rule != "math" || e.Reason != "rule" || len(e.Probabilities) != 14 {
+		t.Errorf("got %+v", e)
+	}
+}
+
+func TestExplainLines(t *testing.T) {
+	in := "2+2 is\n" + `"Solve the equation\nx^2 - 5x + 6 = 0 for x"` + "\n\n" + `"a quote that does not end` + "\n"
+	out, _, err := run(t, in, "explain", "-", "--config-text", linear())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("%d answers to 4 lines:\n%s", len(lines), out)
+	}
+	for i, line := range lines {
+		var keys map[string]any
+		if err := json.Unmarshal([]byte(line), &keys); err != nil {
+			t.Fatalf("line %d: %v", i+1, err)
+		}
+		for _, key := range []string{"category", "confidence", "model", "rule", "reason"} {
+			if _, ok := keys[key]; !ok {
+				t.Errorf("line %d has no %s: %s", i+1, key, line)
+			}
+		}
+	}
+	if !strings.Contains(lines[2], `"reason":"unsure"`) {
+		t.Errorf("an empty prompt: %s", lines[2])
+	}
+}
+
+func TestValidate(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	examples, err := filepath.Glob("../../config/examples/*.yaml")
+	if err != nil || len(examples) == 0 {
+		t.Fatalf("examples: %v, %v", examples, err)
+	}
+	tests := map[string]struct {
+		files []string
+		says  []string // of stderr; none: valid
+	}{
+		"the default":       {files: []string{file("default.yaml", string(config.Default))}},
+		"the examples":      {files: examples},
+		"an endpoints file": {files: []string{file("endpoints.yaml", "endpoints: [{name: a, address: 10.0.0.1, port: 8000}]")}},
+		"a typing error in a rule": {
+			files: []string{file("typo.yaml", strings.Replace(string(config.Default), "domain: math", "domian: math", 1))},
+			says:  []string{"typo.yaml: not valid", `unknown field "rules[0].when.domian"`}},
+		"a category that the classifier does not know, and a model that nobody knows": {
+			files: []string{file("domain.yaml", strings.Replace(string(config.Default), "domain: math", "domain: maths", 1))},
+			says:  []string{`knows no "maths"`, "computer science"}},
+		"several files, one bad": {
+			files: []string{file("good.yaml", string(config.Default)), file("bad.yaml", "endpoints: [{name: a, address: here, port: 0}]")},
+			says:  []string{`bad.yaml: not valid`, `"here" is not an IP address`, "port: 0; use 1 to 65535"}},
+		"a plugin that does not exist": {
+			files: []string{file("plugin.yaml", strings.Replace(string(config.Default), "type: queue-scorer", "type: queue-scorrer", 1))},
+			says:  []string{"queue-scorrer"}},
+		"a feature that is not there": {
+			files: []string{file("gate.yaml", string(config.Default)+"featureGates: [flowControl]\n")},
+			says:  []string{"flowControl is not supported"}},
+		"no file": {files: []string{filepath.Join(dir, "none.yaml")}, says: []string{"none.yaml"}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			stdout, stderr, err := run(t, "", append([]string{"validate"}, tc.files...)...)
+			if (err != nil) != (len(tc.says) > 0) {
+				t.Errorf("error %v\n%s%s", err, stdout, stderr)
+			}
+			for _, want := range tc.says {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("no %q in\n%s", want, stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestServeRefusesToStart(t *testing.T) {
+	taken, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
+	endpoints := filepath.Join(t.TempDir(), "endpoints.yaml")
+	if err := os.WriteFile(endpoints, []byte("endpoints: []"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		args []string
+		says string
+	}{
+		"without endpoints":             {[]string{}, "--endpoints-file is missing"},
+		"with Kubernetes' metrics auth": {[]string{"--endpoints-file", endpoints, "--metrics-endpoint-auth"}, "needs Kubernetes"},
+		"with a port that is no port":   {[]string{"--endpoints-file", endpoints, "--grpc-port", "70000"}, "use 0 to 65535"},
+		"with a file that is not there": {[]string{"--endpoints-file", "/none/endpoints.yaml", "--config-text", linear()}, "/none/endpoints.yaml"},
+		"with a library that is not there": {[]string{"--endpoints-file", endpoints, "--onnxruntime", "/none/lib.so"},
+			"/none/lib.so"},
+		"with two configurations":       {[]string{"--endpoints-file", endpoints, "--config-text", "x", "--config-file", "y"}, "exclude each other"},
+		"with a port that is taken":     {[]string{"--endpoints-file", endpoints, "--config-text", linear(), "--grpc-port", port}, "--grpc-port"},
+		"with an argument it knows not": {[]string{"sevre"}, "sevre"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := run(t, "", tc.args...); err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("error %v does not say %q", err, tc.says)
+			}
+		})
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	out, _, err := run(t, "", "--help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"explain", "validate", "serve", "version", "--endpoints-file", "--config-file", "--grpc-port", "--grpc-health-port", "--metrics-port", "--secure-serving"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("help does not name %s", want)
+		}
+	}
+	if out, _, err = run(t, "", "version"); err != nil || !strings.Contains(out, "semantic-epp dev") {
+		t.Errorf("version says %q, %v", out, err)
+	}
+	if out, _, err = run(t, "", "config", "default"); err != nil || out != string(config.Default) {
+		t.Errorf("config default is not the default: %v", err)
+	}
+}
