@@ -154,8 +154,7 @@ func (k *Keyword) UnmarshalJSON(data []byte) error {
 	}
 	type plain Keyword // without this method
 	var p plain
-	strict, err := kjson.UnmarshalStrict(data, &p)
-	if err := errors.Join(append(strict, err)...); err != nil {
+	if err := Strict(data, &p); err != nil {
 		return fmt.Errorf("keyword: %w", err)
 	}
 	*k = Keyword(p)
@@ -182,6 +181,16 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes a duration string.
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(d).String())
+}
+
+// Strict decodes the parameters of a plugin into a struct with JSON tags; none
+// leave it as it is. The error names every unknown and repeated key.
+func Strict(parameters json.RawMessage, into any) error {
+	if len(parameters) == 0 {
+		return nil
+	}
+	strict, err := kjson.UnmarshalStrict(parameters, into)
+	return errors.Join(append(strict, err)...)
 }
 
 // DecodeRouter reads the parameters of semantic-router, sets defaults and

@@ -92,6 +92,10 @@ type Reply struct {
 type RequestHead struct {
 	Method, Path, Authority string
 	Headers                 Headers
+	// Subset are the addresses ("ip:port" or "ip") that the gateway limits the
+	// choice of an endpoint to: the subset hint of the endpoint picker protocol
+	// (GIE proposal 004). Nil means no limit.
+	Subset []string
 }
 
 // A ResponseHead is the head of an HTTP reply.

@@ -84,7 +84,8 @@ func (s *stream) fail(err error) error {
 	var fault *payload.Error
 	switch {
 	case errors.As(err, &fault) && canSend(fault.Status):
-		return s.refuse(refusal{reason: "handler", fault: *fault})
+		retry := fault.Status == http.StatusTooManyRequests || fault.Status == http.StatusServiceUnavailable
+		return s.refuse(refusal{reason: "handler", fault: *fault, retry: retry})
 	case errors.Is(err, context.DeadlineExceeded):
 		return s.refuse(tooSlow)
 	default:

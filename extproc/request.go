@@ -35,12 +35,13 @@ type request struct {
 	truncated bool
 }
 
-func (s *stream) requestHeaders(message *extprocv3.HttpHeaders) error {
+func (s *stream) requestHeaders(message *extprocv3.HttpHeaders, whole *extprocv3.ProcessingRequest) error {
 	if s.request.phase != awaiting || s.response.phase != awaiting {
 		return s.outOfOrder("request headers after other messages")
 	}
 	s.request.phase = gathering
 	s.request.head = requestHeadOf(message)
+	s.request.head.Subset = subsetHint(whole)
 	s.request.framing = framingOf(s.request.head.Headers)
 	s.exchange = s.srv.handler.Begin(s.ctx, &s.request.head)
 	if message.GetEndOfStream() {
@@ -205,6 +206,23 @@ func isClientError(err error) bool {
 func isPayloadError(err error) bool {
 	var fault *payload.Error
 	return errors.As(err, &fault)
+}
+
+// subsetHint reads the endpoints that the gateway limits the choice to. A hint
+// that is there but empty allows none.
+func subsetHint(message *extprocv3.ProcessingRequest) []string {
+	hint := message.GetMetadataContext().GetFilterMetadata()["envoy.lb.subset_hint"]
+	list := hint.GetFields()["x-gateway-destination-endpoint-subset"].GetListValue()
+	if list == nil {
+		return nil
+	}
+	subset := []string{}
+	for _, v := range list.GetValues() {
+		if address := v.GetStringValue(); address != "" {
+			subset = append(subset, address)
+		}
+	}
+	return subset
 }
 
 // requestHeadOf reads the pseudo header fields, wherever they stand.

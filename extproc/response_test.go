@@ -247,6 +247,40 @@ func TestServedAddress(t *testing.T) {
 	}
 }
 
+func TestSubsetHint(t *testing.T) {
+	list := func(values ...any) *corev3.Metadata {
+		s, err := structpb.NewStruct(map[string]any{"x-gateway-destination-endpoint-subset": values})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{"envoy.lb.subset_hint": s}}
+	}
+	tests := map[string]struct {
+		metadata *corev3.Metadata
+		want     []string
+	}{
+		"no hint":                              {nil, nil},
+		"two endpoints":                        {list("10.0.0.1:8000", "10.0.0.2:8000"), []string{"10.0.0.1:8000", "10.0.0.2:8000"}},
+		"a list of nothing allows nothing":     {list(), []string{}},
+		"what is no string allows nothing":     {list(7, true), []string{}},
+		"a hint of another namespace is none":  {&corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{"envoy.lb": {}}}, nil},
+		"a hint that is not a list is no hint": {&corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{"envoy.lb.subset_hint": {Fields: map[string]*structpb.Value{"x-gateway-destination-endpoint-subset": structpb.NewStringValue("10.0.0.1:1")}}}}, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := &double{}
+			first := declare(requestHeaders(eos), fullDuplex, fullDuplex)
+			first.MetadataContext = tt.metadata
+			if err := newRig(t, h, Config{}).play(t, first, "request-headers", responseHeaders(eos), "response-headers"); err != nil {
+				t.Fatal(err)
+			}
+			if got := h.heads[0].Subset; !slices.Equal(got, tt.want) || (got == nil) != (tt.want == nil) {
+				t.Errorf("subset %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestRequestHead(t *testing.T) {
 	tests := map[string]struct {
 		pairs []string

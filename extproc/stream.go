@@ -74,7 +74,7 @@ func (s *stream) step(message *extprocv3.ProcessingRequest) error {
 	}
 	switch m := message.GetRequest().(type) {
 	case *extprocv3.ProcessingRequest_RequestHeaders:
-		return s.requestHeaders(m.RequestHeaders)
+		return s.requestHeaders(m.RequestHeaders, message)
 	case *extprocv3.ProcessingRequest_RequestBody:
 		return s.requestBody(m.RequestBody)
 	case *extprocv3.ProcessingRequest_RequestTrailers:

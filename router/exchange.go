@@ -101,7 +101,7 @@ func (x *exchange) decide(ctx context.Context, body []byte) (extproc.Verdict, er
 	x.incoming = request.Model
 	x.choice = scheduling.For(request.Model)
 	if auto {
-		x.choice = x.router.semantic.Decide(ctx, request.Prompt(maxRuleText))
+		x.choice = x.router.semantic.Decide(ctx, x.id, request.Prompt(maxRuleText))
 	}
 	llm, err := x.llmRequest(ctx, request, body)
 	if err != nil {

@@ -70,6 +70,21 @@ func serverOf(ep *endpoints.Endpoint) scheduling.Server {
 	return s
 }
 
+// within keeps the endpoints that the gateway allows: all of them without a
+// hint. An address without port allows every port of it.
+func within(eps []*endpoints.Endpoint, subset []string) []*endpoints.Endpoint {
+	if subset == nil {
+		return eps
+	}
+	var allowed []*endpoints.Endpoint
+	for _, ep := range eps {
+		if slices.Contains(subset, ep.Address) || slices.Contains(subset, ep.GetMetadata().Address) {
+			allowed = append(allowed, ep)
+		}
+	}
+	return allowed
+}
+
 // up leaves out the endpoints that do not answer, unless none does: then the
 // polls may be what is broken.
 func up(eps []*endpoints.Endpoint) []*endpoints.Endpoint {

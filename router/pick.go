@@ -70,7 +70,7 @@ func (x *exchange) pick(ctx context.Context, llm *giesched.LLMRequest) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			log.FromContext(ctx).Error(err, "data producer has no data for this request", "plugin", p.TypedName().String())
+			log.FromContext(ctx).Error(err, "data producer has no data for this request", "plugin", p.TypedName().String(), "requestId", x.id)
 		}
 	}
 	if len(eps) > maxScored {
@@ -130,7 +130,7 @@ func (x *exchange) candidates(ctx context.Context) (*semantic.Choice, []*endpoin
 			}
 			continue
 		}
-		eps := up(models.endpoints(m.Model, catalog))
+		eps := up(within(models.endpoints(m.Model, catalog), x.head.Subset))
 		if len(eps) == 0 {
 			continue
 		}

@@ -389,6 +389,32 @@ func TestClientsCannotRouteThemselves(t *testing.T) {
 	}
 }
 
+func TestTheGatewaysSubsetLimitsTheChoice(t *testing.T) {
+	p := newPicker(t, "", everything...)
+	tests := map[string]struct {
+		subset []string
+		want   string // "": 503
+	}{
+		"an endpoint with port":       {[]string{"10.0.2.2:8000", "10.0.1.1:8000"}, "10.0.2.2:8000"},
+		"an address without port":     {[]string{"10.0.2.1"}, "10.0.2.1:8000"},
+		"endpoints of another model":  {[]string{"10.0.1.1:8000"}, ""},
+		"another port of the address": {[]string{"10.0.2.1:9000"}, ""},
+		"nothing at all":              {[]string{}, ""},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			for range 5 {
+				x := p.Begin(t.Context(), &extproc.RequestHead{Method: "POST", Path: "/v1/chat/completions", Subset: tc.subset})
+				v, err := x.Request(t.Context(), []byte(chat("math", "x")))
+				x.End(extproc.Completed)
+				if got := header(v.HeaderEdits, "x-gateway-destination-endpoint"); got != tc.want || (err == nil) != (tc.want != "") {
+					t.Fatalf("went to %q, %v; want %q", got, err, tc.want)
+				}
+			}
+		})
+	}
+}
+
 func TestModelList(t *testing.T) {
 	p := newPicker(t, "", everything...)
 	x := p.begin(t, "/v1/models")

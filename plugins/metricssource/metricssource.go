@@ -17,7 +17,6 @@ import (
 
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/datalayer"
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/plugin"
-	kjson "sigs.k8s.io/json"
 
 	"semantic-epp/config"
 	"semantic-epp/endpoints"
@@ -50,11 +49,8 @@ var _ datalayer.PollingDataSource = (*Plugin)(nil)
 // Factory makes the plugin of a configuration.
 func Factory(name string, parameters json.RawMessage, handle plugin.Handle) (plugin.Plugin, error) {
 	var p Parameters
-	if len(parameters) > 0 {
-		strict, err := kjson.UnmarshalStrict(parameters, &p)
-		if err := errors.Join(append(strict, err)...); err != nil {
-			return nil, fmt.Errorf("decode parameters: %w", err)
-		}
+	if err := config.Strict(parameters, &p); err != nil {
+		return nil, fmt.Errorf("decode parameters: %w", err)
 	}
 	source, err := New(name, p)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/plugin"
 	giesched "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/scheduling"
 
+	"semantic-epp/config"
 	"semantic-epp/plugins/semantic"
 )
 
@@ -23,8 +24,8 @@ var _ giesched.Filter = (*Plugin)(nil)
 
 // Factory makes the plugin of a configuration; it takes no parameters.
 func Factory(name string, parameters json.RawMessage, _ plugin.Handle) (plugin.Plugin, error) {
-	if len(parameters) > 0 && string(parameters) != "null" && string(parameters) != "{}" {
-		return nil, fmt.Errorf("%s takes no parameters; models and rules stand in %s", Type, semantic.Type)
+	if err := config.Strict(parameters, &struct{}{}); err != nil {
+		return nil, fmt.Errorf("%s takes no parameters, models and rules stand in %s: %w", Type, semantic.Type, err)
 	}
 	return New(name), nil
 }

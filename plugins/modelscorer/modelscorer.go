@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/plugin"
 	giesched "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/scheduling"
 
+	"semantic-epp/config"
 	"semantic-epp/plugins/semantic"
 )
 
@@ -24,8 +25,8 @@ var _ giesched.Scorer = (*Plugin)(nil)
 
 // Factory makes the plugin of a configuration; it takes no parameters.
 func Factory(name string, parameters json.RawMessage, _ plugin.Handle) (plugin.Plugin, error) {
-	if len(parameters) > 0 && string(parameters) != "null" && string(parameters) != "{}" {
-		return nil, fmt.Errorf("%s takes no parameters; scores stand in the rules of %s", Type, semantic.Type)
+	if err := config.Strict(parameters, &struct{}{}); err != nil {
+		return nil, fmt.Errorf("%s takes no parameters, scores stand in the rules of %s: %w", Type, semantic.Type, err)
 	}
 	return New(name), nil
 }

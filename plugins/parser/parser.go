@@ -15,6 +15,7 @@ import (
 	requesthandling "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/requesthandling"
 	giesched "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/scheduling"
 
+	"semantic-epp/config"
 	"semantic-epp/payload"
 )
 
@@ -28,8 +29,8 @@ var _ requesthandling.Parser = (*Plugin)(nil)
 
 // Factory makes the plugin of a configuration; it takes no parameters.
 func Factory(name string, parameters json.RawMessage, _ plugin.Handle) (plugin.Plugin, error) {
-	if len(parameters) > 0 && string(parameters) != "null" && string(parameters) != "{}" {
-		return nil, fmt.Errorf("%s takes no parameters", Type)
+	if err := config.Strict(parameters, &struct{}{}); err != nil {
+		return nil, fmt.Errorf("%s takes no parameters: %w", Type, err)
 	}
 	return New(name), nil
 }

@@ -21,7 +21,8 @@ import (
 	attrprefix "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/plugins/datalayer/attribute/prefix"
 	gieprefix "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/plugins/requestcontrol/dataproducer/approximateprefix"
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/metrics"
-	kjson "sigs.k8s.io/json"
+
+	"semantic-epp/config"
 )
 
 // Type is the plugin type in a configuration.
@@ -66,11 +67,8 @@ var (
 // Factory makes the plugin of a configuration.
 func Factory(name string, parameters json.RawMessage, handle plugin.Handle) (plugin.Plugin, error) {
 	var p Parameters
-	if len(parameters) > 0 {
-		strict, err := kjson.UnmarshalStrict(parameters, &p)
-		if err := errors.Join(append(strict, err)...); err != nil {
-			return nil, fmt.Errorf("decode parameters: %w", err)
-		}
+	if err := config.Strict(parameters, &p); err != nil {
+		return nil, fmt.Errorf("decode parameters: %w", err)
 	}
 	return New(name, p, handle)
 }

@@ -126,15 +126,16 @@ func (p *Plugin) Catalog() *scheduling.Catalog { return p.catalog }
 func (p *Plugin) Auto(model string) bool { return slices.Contains(p.config.AutoModels, model) }
 
 // Decide classifies the text, if a rule needs it, and returns the models that
-// may answer. It never fails: what goes wrong is the decision's reason.
-func (p *Plugin) Decide(ctx context.Context, text string) scheduling.Decision {
+// may answer. It never fails: what goes wrong is the decision's reason. The
+// request's id is for the log.
+func (p *Plugin) Decide(ctx context.Context, requestID, text string) scheduling.Decision {
 	return p.policy.Decide(scheduling.Signals{
 		Text:   text,
-		Domain: func() scheduling.Domain { return p.classify(ctx, text) },
+		Domain: func() scheduling.Domain { return p.classify(ctx, requestID, text) },
 	})
 }
 
-func (p *Plugin) classify(ctx context.Context, text string) scheduling.Domain {
+func (p *Plugin) classify(ctx context.Context, requestID, text string) scheduling.Domain {
 	if text == "" || p.classifier == nil {
 		return scheduling.Domain{} // nothing to go by: images, token ids
 	}
@@ -158,7 +159,7 @@ func (p *Plugin) classify(ctx context.Context, text string) scheduling.Domain {
 	default:
 		outcome, domain = "error", scheduling.Domain{Problem: scheduling.Failed}
 		if ctx.Err() == nil { // the client is still there: it is the classifier
-			log.FromContext(ctx).Error(err, "classifier is broken; using the default model")
+			log.FromContext(ctx).Error(err, "classifier is broken; using the default model", "requestId", requestID)
 		}
 	}
 	telemetry.Classified(outcome, time.Since(start))
@@ -203,7 +204,7 @@ func (p *Plugin) Consumes() map[string]any { return map[string]any{} }
 func (p *Plugin) PrepareRequestData(ctx context.Context, request *giesched.LLMRequest, eps []giesched.Endpoint) error {
 	decision := scheduling.For(request.TargetModel)
 	if p.Auto(request.TargetModel) {
-		decision = p.Decide(ctx, lastUserText(request.Body))
+		decision = p.Decide(ctx, request.RequestId, lastUserText(request.Body))
 	}
 	if err := ctx.Err(); err != nil { // the director stopped waiting: leave no marks
 		return fmt.Errorf("choose model of request %s: %w", request.RequestId, err)

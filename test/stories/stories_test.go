@@ -89,13 +89,14 @@ func TestTheGuidesRequests(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	})
-	t.Run("the log has no prompt, at any level", func(t *testing.T) {
+	t.Run("the log has no prompt and no key, at any level", func(t *testing.T) {
+		usual.chat("auto", "What is 2+2 * (5-1)?", "Authorization", "Bearer sk-verysecret")
 		for _, w := range []*world{usual, adapters} {
 			log := w.picker.Process().Output().String()
 			if !strings.Contains(log, `"decision"`) {
 				t.Error("the log has no decision")
 			}
-			for _, words := range []string{"derivative", "open source kernel", "(5-1)"} {
+			for _, words := range []string{"derivative", "open source kernel", "(5-1)", "sk-verysecret"} {
 				if strings.Contains(log, words) {
 					t.Errorf("the log has %q", words)
 				}
@@ -245,47 +246,54 @@ func (w *world) sendWithTrailers(body string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	req.Header.Set("Content-Type", "application/json")
 	req.Trailer = http.Header{"X-Checksum": {"abc"}}
-	resp, err := w.client.Do(req)
-	if err != nil {
-		return reply{}, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, resp.Header, string(text), resp.Trailer}, err
+	return w.do(req)
 }
 
 // A streamed reply must reach the client while the model server still writes.
+// When the events came is logged, beside a reply straight from the server.
 func TestStreamsAreNotHeldBack(t *testing.T) {
+	const ask = `{"model":"phi4-mini","stream":true,"messages":[{"role":"user","content":"hi"}]}`
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, setting{extProc: mode, tune: func(c *vllmsim.Config) { c.TPOT = 150 * time.Millisecond; c.OutputTokens = 12 }})
-			resp, err := w.client.Post(w.envoy.URL()+"/v1/chat/completions", "application/json",
-				strings.NewReader(`{"model":"phi4-mini","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer resp.Body.Close()
-			start, lines := time.Now(), bufio.NewScanner(resp.Body)
-			events, early := 0, false
-			for lines.Scan() {
-				if !strings.HasPrefix(lines.Text(), "data: ") {
-					continue
-				}
-				if events++; events == 2 {
-					early = w.running("phi4-0")+w.running("phi4-1") == 1
-				}
-				t.Logf("event %d after %v", events, time.Since(start).Round(time.Millisecond))
-			}
-			if lines.Err() != nil || events < 12 {
-				t.Errorf("%d events, then %v", events, lines.Err())
+			direct, _ := w.events(w.servers["phi4-0"].URL(), ask)
+			through, early := w.events(w.envoy.URL(), ask)
+			t.Logf("events after ms, straight from the server: %v; through Envoy and the picker: %v", direct, through)
+			if len(through) != len(direct) {
+				t.Errorf("%d events, %d straight from the server", len(through), len(direct))
 			}
 			if !early {
 				t.Error("when the second event came, the model server had finished: the reply was held back")
 			}
 		})
 	}
+}
+
+// events returns when each event of a streamed reply came, in ms, and whether
+// a server was still at work when the second one did.
+func (w *world) events(url, body string) (at []int64, early bool) {
+	w.t.Helper()
+	start := time.Now()
+	resp, err := w.client.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if !strings.HasPrefix(lines.Text(), "data: ") {
+			continue
+		}
+		at = append(at, time.Since(start).Milliseconds())
+		if len(at) == 2 {
+			early = w.running("phi4-0")+w.running("phi4-1") == 1
+		}
+	}
+	if lines.Err() != nil {
+		w.t.Errorf("the stream ended with %v", lines.Err())
+	}
+	return at, early
 }
 
 // running is how many requests a server says it is at work on.
@@ -366,6 +374,42 @@ func TestAReplicaThatDiesIsLeftOut(t *testing.T) {
 	}
 }
 
+func TestRequestsUnderWayOnADyingReplica(t *testing.T) {
+	w := newWorld(t, setting{tune: func(c *vllmsim.Config) { c.TTFT = time.Minute }})
+	got := make(chan reply, 1)
+	go func() {
+		r, err := w.send(http.MethodPost, "/v1/chat/completions", strings.NewReader(chatBody("phi4-mini", "hi")))
+		if err != nil {
+			t.Error(err)
+		}
+		got <- r
+	}()
+	var busy string
+	eventually(t, "the request is under way", func() bool {
+		for _, name := range []string{"phi4-0", "phi4-1"} {
+			if w.servers[name].Received() > 0 {
+				busy = name
+			}
+		}
+		return busy != ""
+	})
+	if err := w.servers[busy].Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-got; r.status != 503 {
+		t.Errorf("want 503: %v", r)
+	}
+}
+
+func TestThePickerIsKilledDuringAReply(t *testing.T) {
+	w := newWorld(t, setting{tune: func(c *vllmsim.Config) { c.TPOT = 100 * time.Millisecond; c.OutputTokens = 50 }})
+	lines := w.stream()
+	w.picker.Kill()
+	if last(lines) == "data: [DONE]" {
+		t.Error("the reply was whole, which README.md does not promise")
+	}
+}
+
 func (w *world) allGoTo(pod string, n int) bool {
 	for i := range n {
 		if got := w.chat("phi4-mini", fmt.Sprint(i, time.Now())); got.status != 200 || got.pod() != pod {
@@ -413,25 +457,12 @@ func TestThePickerIsKilledAndRestarted(t *testing.T) {
 
 func TestSIGTERMLetsRepliesEnd(t *testing.T) {
 	w := newWorld(t, setting{tune: func(c *vllmsim.Config) { c.TPOT = 100 * time.Millisecond; c.OutputTokens = 15 }})
-	resp, err := w.client.Post(w.envoy.URL()+"/v1/chat/completions", "application/json",
-		strings.NewReader(`{"model":"phi4-mini","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	lines.Scan()
+	lines := w.stream()
 	if err := syscall.Kill(w.picker.Process().Pid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	last := ""
-	for lines.Scan() {
-		if lines.Text() != "" {
-			last = lines.Text()
-		}
-	}
-	if lines.Err() != nil || last != "data: [DONE]" {
-		t.Errorf("the reply ended with %q, %v", last, lines.Err())
+	if got := last(lines); lines.Err() != nil || got != "data: [DONE]" {
+		t.Errorf("the reply ended with %q, %v", got, lines.Err())
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -442,6 +473,13 @@ func TestSIGTERMLetsRepliesEnd(t *testing.T) {
 	}
 	if err := w.picker.Process().Err(); !strings.Contains(err.Error(), "exit status 0") {
 		t.Errorf("the picker stopped with %v", err)
+	}
+}
+
+func TestPlaintextBesideTLS(t *testing.T) {
+	w := newWorld(t, setting{plain: true})
+	if got := w.chat("auto", "What is 2+2 * (5-1)?"); got.status != 200 || got.model() != "phi4-mini" {
+		t.Errorf("%v", got)
 	}
 }
 

@@ -3,6 +3,7 @@
 package stories
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -74,6 +75,7 @@ type setting struct {
 	envoy    rig.EnvoyConfig
 	tune     func(cfg *vllmsim.Config)
 	h2       bool
+	plain    bool // Envoy uses the plaintext port beside TLS
 	override bool // override_host clusters and routes by model, in place of ORIGINAL_DST
 }
 
@@ -100,7 +102,7 @@ func newWorld(t *testing.T, s setting) *world {
 	dir := t.TempDir()
 	w.endpoints = filepath.Join(dir, "endpoints.yaml")
 	w.writeEndpoints()
-	cfg := rig.PickerConfig{Binary: binary, EndpointsFile: w.endpoints, Verbosity: 5, Args: append(patient, s.args...)}
+	cfg := rig.PickerConfig{Binary: binary, EndpointsFile: w.endpoints, Verbosity: 5, Plaintext: s.plain, Args: append(patient, s.args...)}
 	switch {
 	case s.config != "":
 		cfg.ConfigFile = filepath.Join("..", "..", "config", "examples", s.config)
@@ -126,6 +128,9 @@ func newWorld(t *testing.T, s setting) *world {
 		_ = w.picker.Stop(context.Background())
 	})
 	s.extProc.Address, s.extProc.TLS = w.picker.Addr(), true
+	if s.plain {
+		s.extProc.Address, s.extProc.TLS = w.picker.PlaintextAddr(), false
+	}
 	if s.extProc.MessageTimeout == 0 {
 		s.extProc.MessageTimeout = 20 * time.Second
 	}
@@ -188,10 +193,9 @@ func (w *world) writeEndpoints(without ...string) {
 
 // A reply is what a client got.
 type reply struct {
-	status  int
-	header  http.Header
-	body    string
-	trailer http.Header
+	status int
+	header http.Header
+	body   string
 }
 
 func (r reply) pod() string { return r.header.Get("X-Inference-Pod") }
@@ -213,17 +217,47 @@ func (w *world) send(method, path string, body io.Reader, headers ...string) (re
 	if err != nil {
 		return reply{}, err
 	}
-	req.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
+	return w.do(req)
+}
+
+func (w *world) do(req *http.Request) (reply, error) {
+	req.Header.Set("Content-Type", "application/json")
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return reply{}, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, resp.Header, string(text), resp.Trailer}, err
+	return reply{resp.StatusCode, resp.Header, string(text)}, err
+}
+
+// stream asks for a streamed reply and returns the lines of it, the first of
+// which has come.
+func (w *world) stream() *bufio.Scanner {
+	w.t.Helper()
+	resp, err := w.client.Post(w.envoy.URL()+"/v1/chat/completions", "application/json",
+		strings.NewReader(`{"model":"phi4-mini","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = resp.Body.Close() })
+	lines := bufio.NewScanner(resp.Body)
+	lines.Scan()
+	return lines
+}
+
+// last reads lines to their end and returns the last one that is not empty.
+func last(lines *bufio.Scanner) string {
+	text := ""
+	for lines.Scan() {
+		if lines.Text() != "" {
+			text = lines.Text()
+		}
+	}
+	return text
 }
 
 // post sends a body that must get a whole reply.
