@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -43,18 +44,29 @@ func mathOpener(context.Context, config.Classifier) (semantic.Opened, error) {
 	})}, nil
 }
 
-// example is the configuration in README.md.
-func example(t *testing.T) []byte {
+// example is the configuration in a README.md.
+func example(t *testing.T, path string) []byte {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(text)
 	if block == nil {
-		t.Fatal("README.md has no example")
+		t.Fatalf("%s has no example", path)
 	}
 	return block[1]
+}
+
+func TestEveryPluginHasAnExampleThatWorks(t *testing.T) {
+	folders, err := filepath.Glob("*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range folders {
+		path := filepath.Join(filepath.Dir(file), "README.md")
+		t.Run(path, func(t *testing.T) { load(t, example(t, path)) })
+	}
 }
 
 // load completes and instantiates a configuration.
@@ -78,7 +90,7 @@ func load(t *testing.T, text []byte) (*configapi.EndpointPickerConfig, *giecfg.C
 }
 
 func TestTheExampleInREADMEWorks(t *testing.T) {
-	_, cfg, handle := load(t, example(t))
+	_, cfg, handle := load(t, example(t, "README.md"))
 	if got := cfg.ParserConfig.Parser.TypedName().Type; got != "semantic-parser" {
 		t.Errorf("parser is %s", got)
 	}
@@ -148,7 +160,7 @@ func (s *store) ModelRewriteGet(string) (*v1alpha2.InferenceModelRewriteRule, st
 }
 
 func TestGIEsDirectorFollowsOurDecision(t *testing.T) {
-	text := strings.ReplaceAll(string(example(t)), "- type: semantic-prefix-producer\n  parameters: {maxPrefixBlocksToMatch: 256}\n", "")
+	text := strings.ReplaceAll(string(example(t, "README.md")), "- type: semantic-prefix-producer\n  parameters: {maxPrefixBlocksToMatch: 256}\n", "")
 	plugins.RegisterInTree()
 	plugins.Register(mathOpener)
 	raw, _, err := loader.LoadRawConfig([]byte(text), logr.Discard()) // without Complete: as the stock runner
@@ -226,7 +238,7 @@ func TestTheStockRunnerTakesOurPlugins(t *testing.T) {
 	plugins.Register(mathOpener)
 	opts := runserver.NewOptions()
 	opts.PoolName, opts.PoolNamespace = "pool", "default"
-	opts.ConfigText = string(example(t))
+	opts.ConfigText = string(example(t, "README.md"))
 	opts.EnablePprof = false
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
