@@ -182,19 +182,34 @@ func (x *exchange) allFull(ctx context.Context, views []endpoints.View) bool {
 // promising keeps the endpoints that have a chance: half of the places go to
 // those that hold most of the prompt's prefix, the others to the least loaded.
 func promising(eps []giesched.Endpoint) []giesched.Endpoint {
-	sorted := slices.Clone(eps)
-	slices.SortStableFunc(sorted, func(a, b giesched.Endpoint) int { return cmp.Compare(matched(b), matched(a)) })
+	type candidate struct {
+		index, matched, waiting, running int
+		kvUsage                          float64
+	}
+	candidates := make([]candidate, len(eps))
+	for i, ep := range eps {
+		m := ep.GetMetrics()
+		candidates[i] = candidate{i, matched(ep), m.WaitingQueueSize, m.RunningRequestsSize, m.KVCacheUsagePercent}
+	}
+	slices.SortFunc(candidates, func(a, b candidate) int { return b.matched - a.matched })
 	n := 0
-	for n < maxScored/2 && matched(sorted[n]) > 0 {
+	for n < maxScored/2 && candidates[n].matched > 0 {
 		n++
 	}
-	slices.SortStableFunc(sorted[n:], func(a, b giesched.Endpoint) int {
-		ma, mb := a.GetMetrics(), b.GetMetrics()
-		return cmp.Or(cmp.Compare(ma.WaitingQueueSize, mb.WaitingQueueSize),
-			cmp.Compare(ma.KVCacheUsagePercent, mb.KVCacheUsagePercent),
-			cmp.Compare(ma.RunningRequestsSize, mb.RunningRequestsSize))
+	slices.SortFunc(candidates[n:], func(a, b candidate) int {
+		switch {
+		case a.waiting != b.waiting:
+			return a.waiting - b.waiting
+		case a.kvUsage != b.kvUsage:
+			return cmp.Compare(a.kvUsage, b.kvUsage)
+		}
+		return a.running - b.running
 	})
-	return sorted[:maxScored]
+	kept := make([]giesched.Endpoint, maxScored)
+	for i := range kept {
+		kept[i] = eps[candidates[i].index]
+	}
+	return kept
 }
 
 // matched is how many leading blocks of the prompt an endpoint holds.

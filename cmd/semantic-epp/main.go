@@ -50,6 +50,7 @@ Exit status: 0 after a clean stop, 1 after an error, which is on stderr.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.Flags().SortFlags = false
 	root.Flags().AddFlagSet(serve.Flags())
 	root.AddCommand(serve, newExplainCommand(), newValidateCommand(), newConfigCommand(), newVersionCommand())
 	return root

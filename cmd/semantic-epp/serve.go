@@ -26,7 +26,7 @@ import (
 	"semantic-epp/telemetry"
 )
 
-const onnxruntimeHelp = "path of libonnxruntime.so (default: $ONNXRUNTIME_SHARED_LIBRARY_PATH, the cache of `make deps`, or the system's)"
+const onnxruntimeHelp = "`path` of libonnxruntime.so (default: $ONNXRUNTIME_SHARED_LIBRARY_PATH, what make deps fetched, or the system's)"
 
 // serveOptions are the flags of serve. Names that GIE's picker has too mean the
 // same there.

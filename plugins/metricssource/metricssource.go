@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/datalayer"
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/plugin"
 
@@ -35,12 +36,16 @@ type Parameters struct {
 	BusyInterval config.Duration `json:"busyInterval,omitempty"`
 	// IdleInterval is the time between polls otherwise. Default 250ms.
 	IdleInterval config.Duration `json:"idleInterval,omitempty"`
+	// MaxPollsPerSecond bounds the polls of all endpoints together; many busy
+	// endpoints are then polled less often each. Default 1000.
+	MaxPollsPerSecond int `json:"maxPollsPerSecond,omitempty"`
 }
 
 // Plugin is the data source. It is safe for concurrent use.
 type Plugin struct {
 	name       string
 	busy, idle time.Duration
+	budget     *rate.Limiter
 	scraper    *endpoints.Scraper
 }
 
@@ -81,11 +86,18 @@ func New(name string, p Parameters) (*Plugin, error) {
 	if p.IdleInterval < p.BusyInterval {
 		errs = append(errs, errors.New("idleInterval: shorter than busyInterval"))
 	}
+	if p.MaxPollsPerSecond == 0 {
+		p.MaxPollsPerSecond = 1000
+	}
+	if p.MaxPollsPerSecond < 0 {
+		errs = append(errs, errors.New("maxPollsPerSecond: negative"))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return &Plugin{
 		name:    name,
+		budget:  rate.NewLimiter(rate.Limit(p.MaxPollsPerSecond), max(p.MaxPollsPerSecond/10, 1)),
 		busy:    time.Duration(p.BusyInterval),
 		idle:    time.Duration(p.IdleInterval),
 		scraper: endpoints.NewScraper(p.Path),
@@ -104,10 +116,11 @@ func (p *Plugin) ExtractorType() reflect.Type { return datalayer.ExtractorType }
 // Close drops idle connections to model servers.
 func (p *Plugin) Close() { p.scraper.Close() }
 
-// Poll reads the page of an endpoint if it is due. It returns no data: the
-// metrics are set when it returns.
+// Poll reads the page of an endpoint if it is due and the budget allows; if not,
+// the next tick tries again. It returns no data: the metrics are set when it
+// returns.
 func (p *Plugin) Poll(ctx context.Context, ep datalayer.Endpoint) (any, error) {
-	if !endpoints.LoadOf(ep).Due(time.Now(), p.busy, p.idle) {
+	if !endpoints.LoadOf(ep).Due(time.Now(), p.busy, p.idle) || !p.budget.Allow() {
 		return nil, nil
 	}
 	return nil, p.scraper.Scrape(ctx, ep)

@@ -126,18 +126,21 @@ func (p *Plugin) PrepareRequestData(ctx context.Context, request *giesched.LLMRe
 	if err := ctx.Err(); err != nil { // nobody waits any more: leave no marks
 		return fmt.Errorf("match prefix of request %s: %w", request.RequestId, err)
 	}
+	slotOf := make([]int16, len(eps)) // looked up once: it costs more than all the rest
 	var among serverSet
-	for _, ep := range eps {
-		if slot := p.slots.of(ep.GetMetadata().NamespacedName); slot >= 0 {
+	for i, ep := range eps {
+		slot := p.slots.of(ep.GetMetadata().NamespacedName)
+		slotOf[i] = int16(slot)
+		if slot >= 0 {
 			among.add(slot)
 		}
 	}
 	var lengths [maxServers]uint16
 	p.index.match(h, among, &lengths)
 	none := attrprefix.NewPrefixCacheMatchInfo(0, len(h), blockTokens)
-	for _, ep := range eps {
+	for i, ep := range eps {
 		match := none
-		if slot := p.slots.of(ep.GetMetadata().NamespacedName); slot >= 0 && lengths[slot] > 0 {
+		if slot := slotOf[i]; slot >= 0 && lengths[slot] > 0 {
 			match = attrprefix.NewPrefixCacheMatchInfo(int(lengths[slot]), len(h), blockTokens)
 		}
 		ep.Put(attrprefix.PrefixCacheMatchInfoKey, match)
