@@ -151,11 +151,9 @@ func TestLoadDecidesTheReplica(t *testing.T) {
 			for full, free := range map[string]string{"phi4-0": "phi4-1", "phi4-1": "phi4-0"} {
 				w.servers[free].SetBehaviour(vllmsim.Behaviour{})
 				w.servers[full].SetBehaviour(vllmsim.Behaviour{Load: &load})
-				time.Sleep(600 * time.Millisecond) // more than one scrape of an idle server
-				for i := range 5 {
-					if got := w.chat("phi4-mini", fmt.Sprint("request ", i, time.Now())); got.pod() != free {
-						t.Errorf("with %s on %s, %v", name, full, got)
-					}
+				eventually(t, "the next scrape", func() bool { return w.allGoTo(free, 6) })
+				if !w.allGoTo(free, 10) { // it was no chance
+					t.Errorf("with %s on %s, requests still go there", name, full)
 				}
 				w.servers[full].SetBehaviour(vllmsim.Behaviour{})
 			}
@@ -329,8 +327,12 @@ func TestRefusals(t *testing.T) {
 			for _, pod := range []string{"phi4-0", "phi4-1"} {
 				w.servers[pod].SetBehaviour(vllmsim.Behaviour{Load: &vllmsim.Load{Waiting: 50}})
 			}
-			time.Sleep(600 * time.Millisecond)
-			return w.chat("phi4-mini", "hi", "x-gateway-inference-objective", "batch")
+			var got reply
+			eventually(t, "429", func() bool {
+				got = w.chat("phi4-mini", "hi", "x-gateway-inference-objective", "batch")
+				return got.status == 429
+			})
+			return got
 		}, 429, "saturated"},
 	}
 	for name, tc := range tests {
