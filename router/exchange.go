@@ -129,6 +129,7 @@ func (x *exchange) known(model string) bool {
 func (x *exchange) unknownModel(request *payload.Request) (extproc.Verdict, error) {
 	if x.router.semantic.Config().UnknownModel == "pass" {
 		x.choice = scheduling.For(telemetry.Unknown)
+		telemetry.Decided(telemetry.Unknown, "", string(scheduling.Explicit))
 		return extproc.Verdict{HeaderEdits: extproc.HeaderEdits{Remove: x.remove}}, nil
 	}
 	return extproc.Verdict{}, &payload.Error{

@@ -51,7 +51,7 @@ func (x *exchange) pick(ctx context.Context, llm *giesched.LLMRequest) error {
 	best := choice.Eligible[0].Model
 	if len(candidates) == 0 {
 		if x.router.semantic.Catalog().External(best) {
-			x.model = best
+			x.served(best)
 			return nil
 		}
 		return unavailable("No replica of the model `" + best + "` is known. Retry later.")
@@ -97,14 +97,11 @@ func (x *exchange) pick(ctx context.Context, llm *giesched.LLMRequest) error {
 // commit binds the request to the endpoint that was picked.
 func (x *exchange) commit(ctx context.Context, llm *giesched.LLMRequest, result *giesched.SchedulingResult, choice *semantic.Choice) {
 	target := result.ProfileResults[result.PrimaryProfileName].TargetEndpoints[0]
-	if model, ok := choice.ModelFor(target); ok {
-		x.model = model.Model
-	} else {
-		x.model = choice.Eligible[0].Model
+	model, ok := choice.ModelFor(target)
+	if !ok {
+		model = choice.Eligible[0]
 	}
-	if x.model != x.choice.Best() {
-		x.choice.Reason = scheduling.Spilled
-	}
+	x.served(model.Model)
 	meta := target.GetMetadata()
 	x.picked = &pick{request: llm, endpoint: target, address: net.JoinHostPort(meta.Address, meta.Port)}
 	if load := endpoints.LoadIn(target); load != nil {
@@ -112,6 +109,14 @@ func (x *exchange) commit(ctx context.Context, llm *giesched.LLMRequest, result 
 	}
 	for _, p := range x.router.preRequest {
 		p.PreRequest(ctx, llm, result)
+	}
+}
+
+// served notes the model that the request goes to.
+func (x *exchange) served(model string) {
+	x.model = model
+	if model != x.choice.Best() {
+		x.choice.Reason = scheduling.Spilled
 	}
 }
 

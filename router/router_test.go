@@ -58,6 +58,7 @@ const parameters = `
     - {name: math, when: {domain: math}, models: [{name: math}, {name: general, score: 0.5}]}
     - {name: law, when: {domain: law}, models: [{name: law-adapter}]}
     - {name: far, when: {keyword: [cloud]}, models: [{name: cloud}]}
+    - {name: near, when: {keyword: [nearby]}, models: [{name: math}, {name: cloud, score: 0.5}]}
 `
 
 func newPicker(t testing.TB, extra string, eps ...config.Endpoint) *picker {
@@ -352,6 +353,14 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("error %v, want status %d", err, tc.status)
 			}
 		})
+	}
+}
+
+func TestAnExternalModelStepsInForOneWithoutReplicas(t *testing.T) {
+	p := newPicker(t, "", everything[:2]...)
+	got, err := p.ask(t, chat("auto", "nearby"))
+	if err != nil || got.model() != "cloud" || got.endpoint() != "" || got.reason() != "spilled" {
+		t.Errorf("went to %s at %q by reason %s, %v", got.model(), got.endpoint(), got.reason(), err)
 	}
 }
 
