@@ -31,9 +31,6 @@ const (
 	Spilled Reason = "spilled"
 )
 
-// Reasons are all reasons.
-var Reasons = []Reason{Explicit, Rule, Default, Unsure, Overloaded, Timeout, Failed, Spilled}
-
 // A Domain is what a classifier says of a prompt.
 type Domain struct {
 	// Category is the most likely one, "" when the classifier has no opinion.

@@ -50,19 +50,27 @@ func (p *Plugin) ParseRequest(_ context.Context, body []byte, headers map[string
 	return BodyOf(request, body), nil
 }
 
-// BodyOf is GIE's view of a request that was read already. Its text is the raw
-// JSON of the conversation: enough to hash and to count, without a copy. It is
-// valid as long as body is.
+// BodyOf is GIE's view of a request that was read already. Its text is raw JSON,
+// enough to hash and to count: what the model reads first, a system prompt that
+// stands apart, then the conversation. It is valid as long as body is.
 func BodyOf(request *payload.Request, body []byte) *giesched.LLMRequestBody {
-	conversation := request.Conversation()
 	return &giesched.LLMRequestBody{
 		Completions: &giesched.CompletionsRequest{
-			Prompt:    giesched.Prompt{Raw: unsafe.String(unsafe.SliceData(conversation), len(conversation))},
+			Prompt:    giesched.Prompt{Raw: text(request.System(), request.Conversation())},
 			CacheSalt: request.CacheSalt,
 		},
 		Payload: giesched.RawPayload(body),
 		Stream:  request.Stream,
 	}
+}
+
+// text joins both; without a system prompt apart, as in chat completions, it
+// copies nothing.
+func text(system, conversation []byte) string {
+	if len(system) == 0 {
+		return unsafe.String(unsafe.SliceData(conversation), len(conversation))
+	}
+	return string(system) + string(conversation)
 }
 
 // ParseResponse finds the usage in a reply that is given whole. Streams are

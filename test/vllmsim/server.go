@@ -76,9 +76,6 @@ func (s *Server) Port() int { return s.listener.Addr().(*net.TCPAddr).Port }
 // URL is the root of the server's interface, without a slash at its end.
 func (s *Server) URL() string { return "http://" + s.Addr() }
 
-// Name is the name that x-inference-pod carries.
-func (s *Server) Name() string { return s.cfg.Name }
-
 // Close stops the server as a crash would: requests in flight lose their
 // connection. It returns when all of them have ended. Only the first call does
 // anything.
