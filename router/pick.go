@@ -3,6 +3,7 @@ package router
 import (
 	"cmp"
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -192,9 +193,13 @@ func promising(eps []giesched.Endpoint) []giesched.Endpoint {
 		kvUsage                          float64
 	}
 	candidates := make([]candidate, len(eps))
-	for i, ep := range eps {
+	// From a random place on: of endpoints that are alike, not always the same go on.
+	first := rand.IntN(len(eps))
+	for n := range eps {
+		i := (first + n) % len(eps)
+		ep := eps[i]
 		m := ep.GetMetrics()
-		candidates[i] = candidate{i, matched(ep), m.WaitingQueueSize, m.RunningRequestsSize, m.KVCacheUsagePercent}
+		candidates[n] = candidate{i, matched(ep), m.WaitingQueueSize, m.RunningRequestsSize, m.KVCacheUsagePercent}
 	}
 	slices.SortFunc(candidates, func(a, b candidate) int { return b.matched - a.matched })
 	n := 0

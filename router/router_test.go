@@ -516,6 +516,25 @@ func TestManyEndpoints(t *testing.T) {
 	}
 }
 
+func TestIdleEndpointsShareTheRequests(t *testing.T) {
+	var eps []config.Endpoint
+	for i := range 100 {
+		eps = append(eps, config.Endpoint{Name: fmt.Sprint(i), Namespace: "default", Address: fmt.Sprintf("10.1.0.%d", i), Port: 8000, Labels: map[string]string{"app": "math"}})
+	}
+	p := newPicker(t, "", eps...)
+	picked := map[string]bool{}
+	for i := range 1000 {
+		got, err := p.ask(t, chat("math", fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		picked[got.endpoint()] = true
+	}
+	if len(picked) < 95 {
+		t.Errorf("1000 requests, one after another, went to %d of 100 idle endpoints", len(picked))
+	}
+}
+
 func BenchmarkRequest(b *testing.B) {
 	for _, n := range []int{2, 10, 100} {
 		b.Run(fmt.Sprintf("%d endpoints", n), func(b *testing.B) {
