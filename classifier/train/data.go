@@ -14,6 +14,33 @@ type question struct {
 	Label string `json:"label"`
 }
 
+// sources are the folders of a training.
+type sources struct {
+	main, also string // also may be empty
+	times      int    // how often also's questions count
+}
+
+func (s sources) folders() []string {
+	if s.also == "" {
+		return []string{s.main}
+	}
+	return []string{s.main, s.also}
+}
+
+// read returns the questions of a part of both folders, those of the second
+// the given number of times.
+func (s sources) read(part string, times int) ([]question, error) {
+	all, err := readQuestions(s.main, part)
+	if err != nil || s.also == "" {
+		return all, err
+	}
+	more, err := readQuestions(s.also, part)
+	for range times {
+		all = append(all, more...)
+	}
+	return all, err
+}
+
 // readQuestions reads DIR/NAME.jsonl.
 func readQuestions(dir, name string) ([]question, error) {
 	path := filepath.Join(dir, name+".jsonl")

@@ -23,7 +23,10 @@ func main() {
 func command(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("train", flag.ContinueOnError)
 	var s settings
-	data := flags.String("data", "", "folder with train.jsonl, val.jsonl and test.jsonl")
+	var data sources
+	flags.StringVar(&data.main, "data", "", "folder with train.jsonl, val.jsonl and test.jsonl")
+	flags.StringVar(&data.also, "also", "", "second such folder, to learn from and be measured on as well")
+	flags.IntVar(&data.times, "times", 1, "how often the questions of -also are seen for once of -data's")
 	out := flags.String("out", "", "file to write the model to")
 	eval := flags.String("eval", "", "do not train, measure a built-in model: onnx or linear")
 	library := flags.String("library", "", "path of libonnxruntime.so, for -eval onnx")
@@ -38,8 +41,11 @@ func command(ctx context.Context, args []string, stdout io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	if *data == "" || (*out == "") == (*eval == "") {
+	if data.main == "" || (*out == "") == (*eval == "") {
 		return errors.New("give -data, and one of -out and -eval")
+	}
+	if data.times < 1 {
+		return fmt.Errorf("-times is %d, below 1", data.times)
 	}
 	if err := s.check(); err != nil {
 		return err
@@ -49,17 +55,17 @@ func command(ctx context.Context, args []string, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(measure(ctx, model, *data, stdout), model.Close())
+		return errors.Join(measure(ctx, model, data, stdout), model.Close())
 	}
-	return train(ctx, s, *data, *out, stdout)
+	return train(ctx, s, data, *out, stdout)
 }
 
-func train(ctx context.Context, s settings, data, out string, stdout io.Writer) error {
-	questions, err := readQuestions(data, "train")
+func train(ctx context.Context, s settings, data sources, out string, stdout io.Writer) error {
+	questions, err := data.read("train", data.times)
 	if err != nil {
 		return err
 	}
-	unseen, err := readQuestions(data, "val")
+	unseen, err := data.read("val", 1)
 	if err != nil {
 		return err
 	}
@@ -91,18 +97,20 @@ func train(ctx context.Context, s settings, data, out string, stdout io.Writer) 
 	return nil
 }
 
-func measure(ctx context.Context, m classifier.Model, data string, stdout io.Writer) error {
+func measure(ctx context.Context, m classifier.Model, data sources, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "%s, revision %s\n", m.Info().Name, m.Info().Revision)
-	for _, name := range []string{"val", "test"} {
-		questions, err := readQuestions(data, name)
-		if err != nil {
-			return err
+	for _, dir := range data.folders() {
+		for _, name := range []string{"val", "test"} {
+			questions, err := readQuestions(dir, name)
+			if err != nil {
+				return err
+			}
+			r, err := evaluate(ctx, m, questions)
+			if err != nil {
+				return fmt.Errorf("%s/%s.jsonl: %w", dir, name, err)
+			}
+			fmt.Fprintf(stdout, "%s/%s.jsonl: %v\n", dir, name, r)
 		}
-		r, err := evaluate(ctx, m, questions)
-		if err != nil {
-			return fmt.Errorf("%s.jsonl: %w", name, err)
-		}
-		fmt.Fprintf(stdout, "%s.jsonl: %v\n", name, r)
 	}
 	return nil
 }

@@ -48,6 +48,36 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
+func TestASecondFolderIsLearnedFromAndMeasured(t *testing.T) {
+	dir, also := writeData(t), t.TempDir()
+	for _, name := range []string{"train", "val", "test"} {
+		write(t, filepath.Join(also, name+".jsonl"), `{"text":"whats a sonnet `+name+`","label":"art"}`+"\n")
+	}
+	questions, err := sources{main: dir, also: also, times: 3}.read("train", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := 0
+	for _, q := range questions {
+		if q.Text == "whats a sonnet train" {
+			times++
+		}
+	}
+	if times != 3 {
+		t.Errorf("a question of the second folder is seen %d times, want 3", times)
+	}
+	var out bytes.Buffer
+	if err := command(t.Context(), []string{"-data", dir, "-also", also, "-out", filepath.Join(dir, "model"), "-buckets", "1000"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), also+"/test.jsonl: 1 questions") {
+		t.Errorf("the second folder is not measured:\n%s", out.String())
+	}
+	if err := command(t.Context(), []string{"-data", dir, "-times", "0", "-out", "x"}, &out); err == nil {
+		t.Error("-times 0 was taken")
+	}
+}
+
 func TestTrain(t *testing.T) {
 	dir := writeData(t)
 	var files [2][]byte
