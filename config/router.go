@@ -130,8 +130,11 @@ type ModelScore struct {
 // Strings is a list that may be written as a single string.
 type Strings []string
 
-// UnmarshalJSON takes a string or a list of strings.
+// UnmarshalJSON takes a string or a list of strings; null changes nothing.
 func (s *Strings) UnmarshalJSON(data []byte) error {
+	if isNull(data) {
+		return nil
+	}
 	var one string
 	if json.Unmarshal(data, &one) == nil {
 		*s = Strings{one}
@@ -161,11 +164,17 @@ func (k *Keyword) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// isNull says that a key stands there without a value.
+func isNull(data []byte) bool { return string(data) == "null" }
+
 // Duration is a time.Duration written as in Go: 100ms, 2s.
 type Duration time.Duration
 
-// UnmarshalJSON takes a duration string.
+// UnmarshalJSON takes a duration string; null changes nothing.
 func (d *Duration) UnmarshalJSON(data []byte) error {
+	if isNull(data) {
+		return nil
+	}
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {
 		return errors.New(`must be a duration such as "100ms"`)

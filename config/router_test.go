@@ -68,11 +68,14 @@ func TestDecodeRouterFaults(t *testing.T) {
 			[]string{"rules[0].when.regex[0]"}},
 		"a domain without a classifier": {`{defaultModel: a, models: [{name: a}], classifier: {model: none}, rules: [{name: r, when: {domain: math}, models: [{name: a}]}]}`,
 			[]string{"rules[0].when.domain: needs a classifier"}},
-		"a model that is also an auto name":   {`{defaultModel: auto, models: [{name: auto}]}`, []string{`"auto" is also an auto model name`}},
-		"a score of nothing":                  {`{defaultModel: a, models: [{name: a}], rules: [{name: r, when: {regex: x}, models: [{name: a, score: 0}]}]}`, []string{"score: 0"}},
-		"a header that clients may not raise": {`{defaultModel: a, models: [{name: a}], trustedHeaders: [authorization]}`, []string{"trustedHeaders[0]"}},
-		"a duration without a unit":           {`{defaultModel: a, models: [{name: a}], classifier: {timeout: "5"}}`, []string{"use a number with a unit"}},
-		"an external model with endpoints":    {`{defaultModel: a, models: [{name: a, external: true, match: {app: b}}]}`, []string{"external models have no endpoints"}},
+		"a model that is also an auto name":     {`{defaultModel: auto, models: [{name: auto}]}`, []string{`"auto" is also an auto model name`}},
+		"an expression that was left empty":     {"{defaultModel: a, models: [{name: a}], rules: [{name: r, when: {regex: }, models: [{name: a}]}]}", []string{"rules[0].when: empty"}},
+		"an expression that matches everything": {`{defaultModel: a, models: [{name: a}], rules: [{name: r, when: {regex: ""}, models: [{name: a}]}]}`, []string{"rules[0].when.regex[0]: an empty expression"}},
+		"a category without a name":             {`{defaultModel: a, models: [{name: a}], rules: [{name: r, when: {domain: [""]}, models: [{name: a}]}]}`, []string{"rules[0].when.domain: an empty name"}},
+		"a score of nothing":                    {`{defaultModel: a, models: [{name: a}], rules: [{name: r, when: {regex: x}, models: [{name: a, score: 0}]}]}`, []string{"score: 0"}},
+		"a header that clients may not raise":   {`{defaultModel: a, models: [{name: a}], trustedHeaders: [authorization]}`, []string{"trustedHeaders[0]"}},
+		"a duration without a unit":             {`{defaultModel: a, models: [{name: a}], classifier: {timeout: "5"}}`, []string{"use a number with a unit"}},
+		"an external model with endpoints":      {`{defaultModel: a, models: [{name: a, external: true, match: {app: b}}]}`, []string{"external models have no endpoints"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

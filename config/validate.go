@@ -152,6 +152,9 @@ func (w *When) check(f *faults, at, classifier string) {
 	if len(w.Domain) == 0 && w.Keyword == nil && len(w.Regex) == 0 {
 		f.add(at, "empty; use domain, keyword or regex")
 	}
+	if slices.Contains(w.Domain, "") {
+		f.add(at+".domain", "an empty name is no category; leave it out")
+	}
 	if len(w.Domain) > 0 && classifier == "none" {
 		f.add(at+".domain", "needs a classifier, but classifier.model is none")
 	}
@@ -167,7 +170,9 @@ func (w *When) check(f *faults, at, classifier string) {
 	}
 	for i, expr := range w.Regex {
 		key := fmt.Sprintf("%s.regex[%d]", at, i)
-		if len(expr) > maxExpression {
+		if expr == "" {
+			f.add(key, "an empty expression matches everything; leave it out")
+		} else if len(expr) > maxExpression {
 			f.add(key, "%d bytes; at most %d", len(expr), maxExpression)
 		} else if _, err := regexp.Compile(expr); err != nil {
 			f.add(key, "%v", err)

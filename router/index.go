@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"semantic-epp/endpoints"
+	"semantic-epp/plugins/semantic"
 	"semantic-epp/scheduling"
 )
 
@@ -63,11 +64,7 @@ func (x *index) endpoints(model string, catalog *scheduling.Catalog) []*endpoint
 }
 
 func serverOf(ep *endpoints.Endpoint) scheduling.Server {
-	s := scheduling.Server{Labels: ep.GetMetadata().Labels, Served: ep.Load.Served()}
-	if m := ep.GetMetrics(); m != nil {
-		s.Adapters, s.Waiting = m.ActiveModels, m.WaitingModels
-	}
-	return s
+	return semantic.ServerOf(ep.GetMetadata(), ep.GetMetrics(), ep.Load)
 }
 
 // within keeps the endpoints that the gateway allows: all of them without a

@@ -258,6 +258,19 @@ func hangs(ctx context.Context, _ string) (classifier.Result, error) {
 	return classifier.Result{}, ctx.Err()
 }
 
+func TestAClassifierWithMoreTimeThanTheDecisionCostsNoRequest(t *testing.T) {
+	p := newPicker(t, "    classifier: {timeout: 1m}\n", everything...)
+	p.classify = hangs
+	x := p.begin(t, "/v1/chat/completions")
+	defer x.End(extproc.Completed)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	v, err := x.Request(ctx, []byte(chat("auto", "some math")))
+	if err != nil || header(v.HeaderEdits, "x-selected-model") != "general" {
+		t.Errorf("went to %q, %v", header(v.HeaderEdits, "x-selected-model"), err)
+	}
+}
+
 func TestLoadDecidesTheReplica(t *testing.T) {
 	p := newPicker(t, "", everything...)
 	for name, busy := range map[string]fwkdl.Metrics{"a queue": {WaitingQueueSize: 20}, "a full cache": {KVCacheUsagePercent: 0.95}} {

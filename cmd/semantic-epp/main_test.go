@@ -122,6 +122,9 @@ func TestValidate(t *testing.T) {
 		"a feature that is not there": {
 			files: []string{file("gate.yaml", string(config.Default)+"featureGates: [flowControl]\n")},
 			says:  []string{"flowControl is not supported"}},
+		"a kind that does not exist": {
+			files: []string{file("kind.yaml", strings.Replace(string(config.Default), "kind: EndpointPickerConfig", "kind: EndpointPickerConfg", 1))},
+			says:  []string{`EndpointPickerConfg`}},
 		"no file": {files: []string{filepath.Join(dir, "none.yaml")}, says: []string{"none.yaml"}},
 	}
 	for name, tc := range tests {

@@ -171,7 +171,11 @@ func serve(ctx context.Context, o serveOptions) error {
 	var background errgroup.Group
 	background.Go(func() error { store.Report(work, o.poolName, o.refreshPrometheus); return nil })
 	background.Go(func() error { return serveMetrics(work, listeners.metrics) })
-	defer func() { _ = background.Wait() }()
+	defer func() {
+		if err := background.Wait(); err != nil {
+			logger.Error(err, "metrics were not served to the end")
+		}
+	}()
 	defer stop()
 
 	logger.Info("serving", "version", version, "configuration", name, "endpoints", len(store.Snapshot().Endpoints),

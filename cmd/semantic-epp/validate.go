@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
 
 	"semantic-epp/config"
 )
@@ -46,7 +46,7 @@ func validate(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !bytes.Contains(data, []byte("EndpointPickerConfig")) {
+	if isEndpointsFile(data) {
 		file, err := config.DecodeEndpoints(data)
 		if err != nil {
 			return "", err
@@ -61,4 +61,16 @@ func validate(ctx context.Context, path string) (string, error) {
 	}
 	cfg := l.semantic.Config()
 	return fmt.Sprintf("%d models, %d rules, default model %s", len(cfg.Models), len(cfg.Rules), cfg.DefaultModel), nil
+}
+
+// isEndpointsFile tells by its keys which of the two kinds a file is. What is
+// neither is judged as a configuration.
+func isEndpointsFile(data []byte) bool {
+	var keys map[string]any
+	if yaml.Unmarshal(data, &keys) != nil {
+		return false
+	}
+	_, endpoints := keys["endpoints"]
+	_, objectives := keys["objectives"]
+	return endpoints || objectives
 }

@@ -36,7 +36,7 @@ func ChoiceOf(ep giesched.Endpoint) *Choice {
 
 // ModelFor is the highest-ranked eligible model that the endpoint serves.
 func (c *Choice) ModelFor(ep giesched.Endpoint) (scheduling.Ranked, bool) {
-	server := ServerOf(ep)
+	server := ServerOf(ep.GetMetadata(), ep.GetMetrics(), endpoints.LoadIn(ep))
 	for _, m := range c.Eligible {
 		if c.Catalog.Serves(m.Model, server) {
 			return m, true
@@ -45,13 +45,13 @@ func (c *Choice) ModelFor(ep giesched.Endpoint) (scheduling.Ranked, bool) {
 	return scheduling.Ranked{}, false
 }
 
-// ServerOf is what an endpoint shows of itself.
-func ServerOf(ep giesched.Endpoint) scheduling.Server {
-	s := scheduling.Server{Labels: ep.GetMetadata().Labels}
-	if m := ep.GetMetrics(); m != nil {
+// ServerOf is what an endpoint shows of itself. Metrics and load may be nil.
+func ServerOf(meta *datalayer.EndpointMetadata, m *datalayer.Metrics, load *endpoints.Load) scheduling.Server {
+	s := scheduling.Server{Labels: meta.Labels}
+	if m != nil {
 		s.Adapters, s.Waiting = m.ActiveModels, m.WaitingModels
 	}
-	if load := endpoints.LoadIn(ep); load != nil {
+	if load != nil {
 		s.Served = load.Served()
 	}
 	return s

@@ -29,6 +29,11 @@ import (
 // Type is the plugin type in a configuration.
 const Type = "semantic-router"
 
+// reserve is what is left of a decision's time for picking a replica when the
+// classifier is given up: a slow classifier costs the decision, never the
+// request, whatever its own timeout is.
+const reserve = 20 * time.Millisecond
+
 // An Opener makes the classifier that a configuration asks for.
 type Opener func(ctx context.Context, cfg config.Classifier) (Opened, error)
 
@@ -140,7 +145,11 @@ func (p *Plugin) classify(ctx context.Context, requestID, text string) schedulin
 		return scheduling.Domain{} // nothing to go by: images, token ids
 	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	timeout := p.timeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline)-reserve)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := p.classifier.Classify(ctx, text)
 	outcome, domain := "ok", scheduling.Domain{
