@@ -14,7 +14,7 @@ deps: ## Fetch Envoy and ONNX Runtime (pinned, checked) into the cache folder
 	@python3 deps/fetch.py
 
 build: ## Build bin/semantic-epp
-	@deps/check
+	@deps/check build
 	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/semantic-epp ./cmd/semantic-epp
 
 run: deps build ## Try it: model servers, picker and Envoy on this machine (ENDPOINTS=file: your own servers, CONFIG=file)
