@@ -123,7 +123,7 @@ func newLogger(verbosity int) logr.Logger {
 		zapcore.LowercaseLevelEncoder(max(l, zapcore.InfoLevel), out)
 	}
 	return zap.New(zap.WriteTo(os.Stderr), zap.Level(zapcore.Level(-verbosity)), zap.UseDevMode(false),
-		zap.JSONEncoder(func(c *zapcore.EncoderConfig) { c.EncodeLevel = level }))
+		zap.JSONEncoder(func(c *zapcore.EncoderConfig) { c.EncodeLevel, c.EncodeTime = level, zapcore.RFC3339NanoTimeEncoder }))
 }
 
 func serve(ctx context.Context, o serveOptions) error {

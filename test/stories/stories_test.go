@@ -144,18 +144,37 @@ func TestTheRouteFollowsTheModel(t *testing.T) {
 	}
 }
 
+// promptly makes the pool's gauges follow what the picker knows.
+var promptly = []string{"--refresh-prometheus-metrics-interval", "100ms"}
+
+// shows waits until the picker's metrics have a line.
+func (w *world) shows(line string) {
+	w.t.Helper()
+	eventually(w.t, line, func() bool { return strings.Contains(w.metrics(), line+"\n") })
+}
+
 func TestLoadDecidesTheReplica(t *testing.T) {
-	w := newWorld(t, setting{})
-	for name, load := range map[string]vllmsim.Load{"a filled queue": {Waiting: 30, Running: 8}, "a filled KV cache": {KVCacheUsage: 0.97}} {
+	w := newWorld(t, setting{args: promptly})
+	const queue = `inference_pool_per_pod_queue_size{model_server_pod="%s",name="standalone"} `
+	const cache = `inference_pool_average_kv_cache_utilization{name="standalone"} `
+	tests := map[string]struct {
+		load        vllmsim.Load
+		full, empty string // what the metrics say then
+	}{
+		"a filled queue":    {vllmsim.Load{Waiting: 30, Running: 8}, queue + "30", queue + "0"},
+		"a filled KV cache": {vllmsim.Load{KVCacheUsage: 0.95}, cache + "0.19", cache + "0"}, // on average of five
+	}
+	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
+			of := func(line, pod string) string { return strings.Replace(line, "%s", pod, 1) }
 			for full, free := range map[string]string{"phi4-0": "phi4-1", "phi4-1": "phi4-0"} {
-				w.servers[free].SetBehaviour(vllmsim.Behaviour{})
-				w.servers[full].SetBehaviour(vllmsim.Behaviour{Load: &load})
-				eventually(t, "the next scrape", func() bool { return w.allGoTo(free, 6) })
-				if !w.allGoTo(free, 10) { // it was no chance
+				w.servers[full].SetBehaviour(vllmsim.Behaviour{Load: &tc.load})
+				w.shows(of(tc.full, full))
+				if !w.allGoTo(free, 10) {
 					t.Errorf("with %s on %s, requests still go there", name, full)
 				}
 				w.servers[full].SetBehaviour(vllmsim.Behaviour{})
+				w.shows(of(tc.empty, full))
 			}
 		})
 	}
@@ -364,13 +383,11 @@ func TestWithoutONNXRuntimeTheLinearModelDecides(t *testing.T) {
 }
 
 func TestAReplicaThatDiesIsLeftOut(t *testing.T) {
-	w := newWorld(t, setting{})
+	w := newWorld(t, setting{args: promptly})
 	if err := w.servers["phi4-0"].Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the picker notices", func() bool {
-		return strings.Contains(w.metrics(), "semantic_epp_endpoints_down 1") || w.allGoTo("phi4-1", 6)
-	})
+	w.shows("semantic_epp_endpoints_down 1")
 	if !w.allGoTo("phi4-1", 10) {
 		t.Error("requests still go to the dead replica")
 	}
