@@ -3,9 +3,12 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // A question is a line of a data set.
@@ -39,6 +42,32 @@ func (s sources) read(part string, times int) ([]question, error) {
 		all = append(all, more...)
 	}
 	return all, err
+}
+
+// readWords reads DIR/words.tsv where there is one: on each line a language, a
+// label and words with commas between. Every word is a question.
+func readWords(dir string) ([]question, error) {
+	path := filepath.Join(dir, "words.tsv")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read words: %w", err)
+	}
+	var all []question
+	number := 0
+	for line := range strings.Lines(string(data)) {
+		number++
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(fields) != 3 {
+			return nil, fmt.Errorf("read words: %s: line %d has %d fields, not language, label and words", path, number, len(fields))
+		}
+		for word := range strings.SplitSeq(fields[2], ",") {
+			all = append(all, question{Text: strings.TrimSpace(word), Label: fields[1]})
+		}
+	}
+	return all, nil
 }
 
 // readQuestions reads DIR/NAME.jsonl.

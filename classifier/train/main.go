@@ -24,8 +24,8 @@ func command(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("train", flag.ContinueOnError)
 	var s settings
 	var data sources
-	flags.StringVar(&data.main, "data", "", "folder with train.jsonl, val.jsonl and test.jsonl")
-	flags.StringVar(&data.also, "also", "", "second such folder, to learn from and be measured on as well")
+	flags.StringVar(&data.main, "data", "classifier/train/exam", "folder with train.jsonl, val.jsonl and test.jsonl")
+	flags.StringVar(&data.also, "also", "classifier/train/chat", "second such folder, to learn from and be measured on as well; with a words.tsv, from that too")
 	flags.IntVar(&data.times, "times", 1, "how often the questions of -also are seen for once of -data's")
 	out := flags.String("out", "", "file to write the model to")
 	eval := flags.String("eval", "", "do not train, measure a built-in model: onnx or linear")
@@ -42,7 +42,7 @@ func command(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	if data.main == "" || (*out == "") == (*eval == "") {
-		return errors.New("give -data, and one of -out and -eval")
+		return errors.New("give -data and one of -out and -eval")
 	}
 	if data.times < 1 {
 		return fmt.Errorf("-times is %d, below 1", data.times)
@@ -65,6 +65,11 @@ func train(ctx context.Context, s settings, data sources, out string, stdout io.
 	if err != nil {
 		return err
 	}
+	words, err := readWords(data.also)
+	if err != nil {
+		return err
+	}
+	questions = append(questions, words...)
 	unseen, err := data.read("val", 1)
 	if err != nil {
 		return err

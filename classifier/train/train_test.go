@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,7 +86,7 @@ func TestTrain(t *testing.T) {
 	for i := range files {
 		path := filepath.Join(dir, "model")
 		out.Reset()
-		if err := command(t.Context(), []string{"-data", dir, "-out", path, "-buckets", "1000"}, &out); err != nil {
+		if err := command(t.Context(), []string{"-data", dir, "-also", "", "-out", path, "-buckets", "1000"}, &out); err != nil {
 			t.Fatal(err)
 		}
 		var err error
@@ -120,18 +121,18 @@ func TestCommandRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no data":              {args: []string{"-out", out}, want: "give -data"},
+		"no data":              {args: []string{"-data", "", "-out", out}, want: "give -data"},
 		"nothing to do":        {args: []string{"-data", good}, want: "one of -out and -eval"},
 		"both":                 {args: []string{"-data", good, "-out", out, "-eval", "linear"}, want: "one of -out and -eval"},
 		"a strange model":      {args: []string{"-data", good, "-eval", "bert"}, want: `"bert"`},
-		"no such folder":       {args: []string{"-data", "/no/such", "-out", out}, want: "/no/such/train.jsonl"},
-		"a broken line":        {args: []string{"-data", with("train.jsonl", "{}\n{"), "-out", out}, want: "line 1 has no text or no label"},
-		"no JSON":              {args: []string{"-data", with("val.jsonl", "{"), "-out", out}, want: "val.jsonl: line 1"},
-		"an empty file":        {args: []string{"-data", with("train.jsonl", ""), "-out", out}, want: "is empty"},
-		"a label out of place": {args: []string{"-data", with("val.jsonl", `{"text": "a", "label": "cooking"}`), "-out", out}, want: `"cooking"`},
-		"no place to write":    {args: []string{"-data", good, "-out", "/no/such/model"}, want: "write the model"},
-		"buckets below one":    {args: []string{"-data", good, "-out", out, "-buckets", "0"}, want: "-buckets"},
-		"epochs below one":     {args: []string{"-data", good, "-out", out, "-epochs", "0", "-rate", "-1"}, want: "-rate"},
+		"no such folder":       {args: []string{"-data", "/no/such", "-also", "", "-out", out}, want: "/no/such/train.jsonl"},
+		"a broken line":        {args: []string{"-data", with("train.jsonl", "{}\n{"), "-also", "", "-out", out}, want: "line 1 has no text or no label"},
+		"no JSON":              {args: []string{"-data", with("val.jsonl", "{"), "-also", "", "-out", out}, want: "val.jsonl: line 1"},
+		"an empty file":        {args: []string{"-data", with("train.jsonl", ""), "-also", "", "-out", out}, want: "is empty"},
+		"a label out of place": {args: []string{"-data", with("val.jsonl", `{"text": "a", "label": "cooking"}`), "-also", "", "-out", out}, want: `"cooking"`},
+		"no place to write":    {args: []string{"-data", good, "-also", "", "-out", "/no/such/model"}, want: "write the model"},
+		"buckets below one":    {args: []string{"-data", good, "-also", "", "-out", out, "-buckets", "0"}, want: "-buckets"},
+		"epochs below one":     {args: []string{"-data", good, "-also", "", "-out", out, "-epochs", "0", "-rate", "-1"}, want: "-rate"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -168,5 +169,21 @@ func TestCalibrate(t *testing.T) {
 	}
 	if got := float64(p.Weights[0]); math.Abs(got-math.Log(3)) > .01 {
 		t.Errorf("the weight is %v, want %v", got, math.Log(3))
+	}
+}
+
+func TestWordsAreQuestions(t *testing.T) {
+	dir := t.TempDir()
+	if words, err := readWords(dir); err != nil || words != nil {
+		t.Errorf("a folder without words gives %v, %v", words, err)
+	}
+	write(t, filepath.Join(dir, "words.tsv"), "es\tlaw\tcontrato, juez\nfr\tart\tpeintre\n")
+	words, err := readWords(dir)
+	if want := []question{{"contrato", "law"}, {"juez", "law"}, {"peintre", "art"}}; err != nil || !slices.Equal(words, want) {
+		t.Errorf("got %v, %v; want %v", words, err, want)
+	}
+	write(t, filepath.Join(dir, "words.tsv"), "es\tlaw\tcontrato\nes law\n")
+	if _, err := readWords(dir); err == nil || !strings.Contains(err.Error(), "line 2 has 1 fields") {
+		t.Errorf("a line without tabs gives %v", err)
 	}
 }
