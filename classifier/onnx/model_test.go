@@ -10,7 +10,7 @@ import (
 
 // The ONNX files that the tests make: a graph is a list of nodes between named
 // inputs and one output, written straight as protobuf. Field numbers are those
-// of onnx.proto (IR version 8, operator set 13).
+// of onnx.proto (IR version 8, operator set 17).
 
 type field func(b []byte) []byte
 
@@ -45,6 +45,7 @@ const (
 	float32Type = 1
 	int32Type   = 6
 	int64Type   = 7
+	float16Type = 10
 )
 
 // value is a ValueInfoProto; a dimension of -1 is dynamic.
@@ -78,6 +79,24 @@ func attribute(name string, v uint64) []byte {
 	return message(text(1, name), number(3, v), number(20, 2))
 }
 
+// integers is an AttributeProto of kind INTS.
+func integers(name string, values ...uint64) []byte {
+	fields := []field{text(1, name), number(20, 7)}
+	for _, v := range values {
+		fields = append(fields, number(8, v))
+	}
+	return message(fields...)
+}
+
+// raw is a TensorProto whose values stand in the file as in memory.
+func raw(name string, elem uint64, bytes []byte, dims ...int) []byte {
+	fields := []field{number(2, elem), text(8, name), data(9, bytes)}
+	for _, d := range dims {
+		fields = append(fields, number(1, uint64(d)))
+	}
+	return message(fields...)
+}
+
 // constant is a TensorProto of shape [1, len(values)].
 func constant(name string, values ...float32) []byte {
 	fields := []field{number(1, 1), number(1, uint64(len(values))), number(2, float32Type), text(8, name)}
@@ -95,7 +114,7 @@ func model(inputs, outputs, nodes, constants [][]byte) []byte {
 		}
 	}
 	graph := message(append(fields, text(2, "test"))...)
-	return message(number(1, 8), data(7, graph), data(8, message(number(2, 13))))
+	return message(number(1, 8), data(7, graph), data(8, message(number(2, 17))))
 }
 
 // fixed is a model of the usual inputs that gives the same logits for any text.

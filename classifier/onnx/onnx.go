@@ -6,46 +6,57 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"runtime"
 	"sync"
-
-	ort "github.com/yalue/onnxruntime_go"
+	"sync/atomic"
 
 	"semantic-epp/classifier"
 	"semantic-epp/classifier/tokenizer"
 )
 
-// A Classifier runs one model, one text at a time per caller, each on one
-// thread: more callers at once use more cores. A run cannot be interrupted;
-// put a classifier.Bounded before it.
-type Classifier struct {
+// A Model classifies or embeds texts, or both: one loaded graph serves both. A
+// run cannot be interrupted; on the CPU, put a classifier.Bounded before it.
+type Model struct {
+	cfg       Config // without the files
 	tokenizer *tokenizer.Tokenizer
-	maxTokens int
-	blank     int // tokens of a text that says nothing
-	info      classifier.Info
+	blank     int       // tokens of a text that says nothing
+	ids       sync.Pool // of *[]int64: tokens of a text that runs alone
 
-	inputs []string
-	runs   sync.Pool // of *run
+	cpu      *backend
+	gpu      *backend // nil where there is none
+	current  atomic.Pointer[backend]
+	fallback error
+	cores    chan struct{} // one for each run on the CPU at once, after the GPU is lost
 
-	open    sync.RWMutex // held for reading by runs
-	session *ort.DynamicAdvancedSession
+	open   sync.RWMutex // held for reading by runs
+	closed bool
 }
 
 // New loads a model and runs it once with the longest text that it may get.
-// The model takes input_ids and, as it likes, attention_mask and
-// token_type_ids, all int64 of shape [batch, tokens]; and gives logits, float
-// of shape [batch, labels], as its only output or under that name.
-func New(cfg Config) (*Classifier, error) {
-	c, err := load(cfg)
+//
+// The graph takes input_ids and, as it likes, attention_mask, token_type_ids
+// and position_ids, int64 or int32 of shape [batch, tokens]. Its outputs are
+// float32 or float16. For labels it gives logits of shape [batch, labels], as
+// its only output or under that name. For embeddings it gives
+// sentence_embedding, [batch, dimensions], or else last_hidden_state,
+// token_embeddings or its only output of that shape, [batch, tokens,
+// dimensions].
+//
+// Without a GPU that works, Device "auto" means the CPU; see Fallback.
+func New(cfg Config) (*Model, error) {
+	m, err := load(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("load ONNX model: %w", err)
 	}
-	return c, nil
+	return m, nil
 }
 
-func load(cfg Config) (*Classifier, error) {
+func load(cfg Config) (*Model, error) {
 	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	on, err := parseDevice(cfg.Device)
+	if err != nil {
 		return nil, err
 	}
 	library, err := FindLibrary(cfg.Library)
@@ -55,122 +66,163 @@ func load(cfg Config) (*Classifier, error) {
 	if err := loadEnvironment(library); err != nil {
 		return nil, err
 	}
-	inputs, output, err := signature(cfg.Model, len(cfg.Labels))
+	cpu, err := openBackend(&cfg, cfg.forCPU(), device{})
 	if err != nil {
 		return nil, err
 	}
-	session, err := openSession(cfg.Model, inputs, output)
-	if err != nil {
-		return nil, err
+	m := &Model{cfg: cfg, tokenizer: cfg.Tokenizer, blank: len(cfg.Tokenizer.Encode(nil, "", cfg.MaxTokens)), cpu: cpu}
+	m.ids.New = func() any { return new([]int64) }
+	m.cfg.Model, m.cfg.CUDAModel = nil, nil
+	m.current.Store(cpu)
+	if !on.cuda && !cfg.batchOnCPU {
+		return m, nil
 	}
-	c := &Classifier{
-		tokenizer: cfg.Tokenizer,
-		maxTokens: cfg.MaxTokens,
-		blank:     len(cfg.Tokenizer.Encode(nil, "", cfg.MaxTokens)),
-		inputs:    inputs,
-		session:   session,
-		info: classifier.Info{
-			Name:     "onnx",
-			Revision: cfg.revision(),
-			Labels:   slices.Clone(cfg.Labels),
-			Device:   "cpu",
-		},
+	switch err := m.accelerate(&cfg, on); {
+	case err != nil && on.must:
+		return nil, errors.Join(err, m.Close())
+	case err != nil:
+		m.fallback = fmt.Errorf("the model runs on the CPU: %w", err)
 	}
-	c.runs.New = func() any { return newRun(len(inputs), cfg.MaxTokens, len(cfg.Labels)) }
-	if _, err := c.Classify(context.Background(), strings.Repeat("a ", cfg.MaxTokens)); err != nil {
-		return nil, errors.Join(fmt.Errorf("try it with %d tokens: %w", cfg.MaxTokens, err), c.Close())
-	}
-	return c, nil
+	return m, nil
 }
 
-// signature finds the names of the model's inputs and output, and checks that
-// they are of the kinds that New tells.
-func signature(model []byte, labels int) (inputs []string, output string, err error) {
-	ins, outs, err := ort.GetInputOutputInfoWithONNXData(model)
+// accelerate opens the model on the GPU beside the one on the CPU.
+func (m *Model) accelerate(cfg *Config, on device) error {
+	gpu, err := openBackend(cfg, cfg.forCUDA(), on)
 	if err != nil {
-		return nil, "", fmt.Errorf("read its inputs and outputs: %w", err)
+		return explain(err)
 	}
-	var errs []error
-	for _, in := range ins {
-		if !slices.Contains([]string{"input_ids", "attention_mask", "token_type_ids"}, in.Name) || in.DataType != ort.TensorElementDataTypeInt64 || len(in.Dimensions) != 2 {
-			errs = append(errs, fmt.Errorf("input %v is none that a classifier has", &in))
-		}
-		inputs = append(inputs, in.Name)
+	err = gpu.warm(cfg)
+	if err == nil {
+		err = gpu.gather(cfg, m.gpuFailed)
 	}
-	if !slices.Contains(inputs, "input_ids") {
-		errs = append(errs, errors.New("there is no input input_ids"))
+	if err != nil {
+		return errors.Join(explain(err), gpu.session.Destroy())
 	}
-	i := slices.IndexFunc(outs, func(out ort.InputOutputInfo) bool { return out.Name == "logits" || len(outs) == 1 })
-	if i < 0 {
-		return nil, "", errors.Join(append(errs, fmt.Errorf("none of its %d outputs is named logits", len(outs)))...)
-	}
-	out := outs[i]
-	if out.DataType != ort.TensorElementDataTypeFloat || len(out.Dimensions) != 2 || out.Dimensions[1] > 0 && out.Dimensions[1] != int64(labels) {
-		errs = append(errs, fmt.Errorf("output %v is not float [batch, %d], one for each label", &out, labels))
-	}
-	return inputs, out.Name, errors.Join(errs...)
+	m.gpu = gpu
+	m.cores = make(chan struct{}, runtime.GOMAXPROCS(0))
+	m.current.Store(gpu)
+	return nil
 }
 
-func openSession(model []byte, inputs []string, output string) (*ort.DynamicAdvancedSession, error) {
-	options, err := ort.NewSessionOptions()
-	if err != nil {
-		return nil, fmt.Errorf("make session options: %w", err)
+// gpuFailed goes over to the CPU where the error of a run on the GPU says that
+// there will be no better one.
+func (m *Model) gpuFailed(err error) error {
+	if !lost(err) {
+		return err
 	}
-	defer options.Destroy()
-	// One thread: callers are the parallelism. A thread that spins while it
-	// waits takes the core from the next caller.
-	if err := errors.Join(
-		options.SetIntraOpNumThreads(1),
-		options.SetInterOpNumThreads(1),
-		options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
-		options.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
-	); err != nil {
-		return nil, fmt.Errorf("set session options: %w", err)
+	if m.current.CompareAndSwap(m.gpu, m.cpu) && m.cfg.OnFallback != nil {
+		m.cfg.OnFallback(fmt.Errorf("the model goes over from %s to the CPU: %w", m.gpu.info.Device, err))
 	}
-	session, err := ort.NewDynamicAdvancedSessionWithONNXData(model, inputs, []string{output}, options)
-	if err != nil {
-		return nil, fmt.Errorf("open a session: %w", err)
-	}
-	return session, nil
+	return errLost
 }
 
 // Classify reads at most the configured number of tokens: of a longer text the
 // head and the tail. A blank text is ErrNoMatch.
-func (c *Classifier) Classify(ctx context.Context, text string) (classifier.Result, error) {
-	if err := ctx.Err(); err != nil {
-		return classifier.Result{}, fmt.Errorf("classify: %w", err)
+func (m *Model) Classify(ctx context.Context, text string) (classifier.Result, error) {
+	if len(m.cfg.Labels) == 0 {
+		return classifier.Result{}, errors.New("classify: the model was opened without labels")
 	}
-	c.open.RLock()
-	defer c.open.RUnlock()
-	if c.session == nil {
-		return classifier.Result{}, classifier.ErrClosed
+	logits, by, err := m.ask(ctx, text, false)
+	if err != nil {
+		return classifier.Result{}, err
 	}
-	r := c.runs.Get().(*run)
-	defer c.runs.Put(r)
-	r.ids = c.tokenizer.EncodeEnds(r.ids[:0], text, c.maxTokens)
-	if len(r.ids) <= c.blank {
-		return classifier.Result{}, classifier.ErrNoMatch
-	}
-	if err := r.do(c.session, c.inputs); err != nil {
-		return classifier.Result{}, fmt.Errorf("run ONNX model: %w", err)
-	}
-	return classifier.Rank(c.info.Labels, r.logits, 1, c.info.Revision)
+	return by.rank(logits, m.cfg.Temperature)
 }
 
-// Info describes the model.
-func (c *Classifier) Info() classifier.Info { return c.info }
+// Embed returns a vector of length 1 that stands for what the text means. It
+// reads as much of it as Classify does. A blank text is classifier.ErrNoMatch.
+func (m *Model) Embed(ctx context.Context, text string) ([]float32, error) {
+	if !m.cfg.Embeddings {
+		return nil, errors.New("embed: the model was opened without embeddings")
+	}
+	vector, _, err := m.ask(ctx, text, true)
+	return vector, err
+}
+
+// ask returns the logits or the embedding of text, and who gave them.
+func (m *Model) ask(ctx context.Context, text string, embed bool) (values []float32, by *backend, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, fmt.Errorf("run ONNX model: before it began: %w", err)
+	}
+	m.open.RLock()
+	defer m.open.RUnlock()
+	if m.closed {
+		return nil, nil, classifier.ErrClosed
+	}
+	if by = m.current.Load(); by == m.cpu {
+		values, err = m.onCPU(ctx, text, embed)
+		return values, m.cpu, err
+	}
+	// Fresh memory: the batch may outlast this caller.
+	ids, err := m.encode(nil, text)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := by.batcher.Do(ctx, job{ids, embed}, len(ids))
+	if errors.Is(err, errLost) {
+		values, err = m.onCPU(ctx, text, embed)
+		return values, m.cpu, err
+	}
+	return a.values, by, errors.Join(err, a.err)
+}
+
+// onCPU runs text alone. After the GPU was lost as many callers come as its
+// batches held, so they wait here for a core each.
+func (m *Model) onCPU(ctx context.Context, text string, embed bool) ([]float32, error) {
+	if m.cores != nil {
+		select {
+		case m.cores <- struct{}{}:
+			defer func() { <-m.cores }()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("run ONNX model: waiting for a core: %w", ctx.Err())
+		}
+	}
+	ids := m.ids.Get().(*[]int64)
+	defer m.ids.Put(ids)
+	var err error
+	if *ids, err = m.encode((*ids)[:0], text); err != nil {
+		return nil, err
+	}
+	return m.cpu.alone(job{*ids, embed})
+}
+
+// encode appends the tokens of text that the model reads.
+func (m *Model) encode(dst []int64, text string) ([]int64, error) {
+	ids := m.tokenizer.EncodeEnds(dst, text, m.cfg.MaxTokens)
+	if len(ids) <= m.blank {
+		return ids, classifier.ErrNoMatch
+	}
+	return ids, nil
+}
+
+// Fallback says why the model runs on the CPU though Device "auto" would have
+// had it on a GPU; nil where it got what it asked for. It belongs in the log,
+// once.
+func (m *Model) Fallback() error { return m.fallback }
+
+// Info describes the model where it runs now.
+func (m *Model) Info() classifier.Info { return m.current.Load().info }
 
 // Close waits for the runs that go on and frees the model. ONNX Runtime itself
 // stays loaded.
-func (c *Classifier) Close() error {
-	c.open.Lock()
-	defer c.open.Unlock()
-	if c.session == nil {
+func (m *Model) Close() error {
+	if m.gpu != nil { // callers that wait for a batch get ErrClosed
+		if err := m.gpu.batcher.Close(context.Background()); err != nil {
+			return err
+		}
+	}
+	m.open.Lock()
+	defer m.open.Unlock()
+	if m.closed {
 		return nil
 	}
-	session := c.session
-	c.session = nil
-	if err := session.Destroy(); err != nil {
+	m.closed = true
+	err := m.cpu.session.Destroy()
+	if m.gpu != nil {
+		err = errors.Join(err, m.gpu.session.Destroy())
+	}
+	if err != nil {
 		return fmt.Errorf("close ONNX model: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ package onnx_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,10 +54,10 @@ func config(tb testing.TB, model []byte) onnx.Config {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return onnx.Config{Library: library(tb), Model: model, Tokenizer: tok, Labels: []string{"art", "law"}, MaxTokens: 16}
+	return onnx.Config{Library: library(tb), Model: model, Tokenizer: tok, Labels: []string{"art", "law"}, MaxTokens: 16, Device: "cpu"}
 }
 
-func open(tb testing.TB, cfg onnx.Config) *onnx.Classifier {
+func open(tb testing.TB, cfg onnx.Config) *onnx.Model {
 	tb.Helper()
 	c, err := onnx.New(cfg)
 	if err != nil {
@@ -70,7 +71,7 @@ func open(tb testing.TB, cfg onnx.Config) *onnx.Classifier {
 	return c
 }
 
-func builtin(tb testing.TB, maxTokens int) *onnx.Classifier {
+func builtin(tb testing.TB, maxTokens int) *onnx.Model {
 	tb.Helper()
 	cfg := config(tb, read(tb, "model-int8.onnx"))
 	var model struct {
@@ -162,20 +163,27 @@ func TestNewRefuses(t *testing.T) {
 			change: func(c *onnx.Config) { *c = onnx.Config{Library: c.Library, MaxTokens: -1} },
 			want:   []string{"no model", "no tokenizer", "no labels", "max tokens is -1"},
 		},
-		"a label twice":         {change: func(c *onnx.Config) { c.Labels = []string{"art", "art"} }, want: []string{`label 1, "art"`}},
-		"no ONNX file":          {change: func(c *onnx.Config) { c.Model = []byte("hello") }, want: []string{"inputs and outputs"}},
-		"half an ONNX file":     {change: func(c *onnx.Config) { c.Model = read(t, "model-int8.onnx")[:1e6] }, want: []string{"inputs and outputs"}},
-		"more labels than told": {change: func(c *onnx.Config) { c.Labels = append(c.Labels, "math") }, want: []string{"not float [batch, 3]"}},
+		"everything wrong": {
+			change: func(c *onnx.Config) {
+				c.Path, c.CUDAModel, c.CUDAPath, c.Device, c.Temperature, c.Pooling, c.PadID = "a.onnx", c.Model, "b.onnx", "tpu", -1, "max", -1
+			},
+			want: []string{"twice, as bytes and as a.onnx", "twice, as bytes and as b.onnx", `device is "tpu"`, "temperature is -1", `pooling is "max"`, "pad id is -1"},
+		},
+		"a temperature that is no number": {change: func(c *onnx.Config) { c.Temperature = math.NaN() }, want: []string{"temperature is NaN"}},
+		"a label twice":                   {change: func(c *onnx.Config) { c.Labels = []string{"art", "art"} }, want: []string{`label 1, "art"`}},
+		"no ONNX file":                    {change: func(c *onnx.Config) { c.Model = []byte("hello") }, want: []string{"not an ONNX file"}},
+		"half an ONNX file":               {change: func(c *onnx.Config) { c.Model = read(t, "model-int8.onnx")[:1e6] }, want: []string{"not an ONNX file"}},
+		"more labels than told":           {change: func(c *onnx.Config) { c.Labels = append(c.Labels, "math") }, want: []string{"not float [batch, 3]"}},
 		"a width that only a run shows": {change: func(c *onnx.Config) {
 			c.Model = model([][]byte{ids}, [][]byte{value("logits", float32Type, -1, -1)}, [][]byte{node("Cast", []string{"input_ids"}, "logits", attribute("to", float32Type))}, nil)
-		}, want: []string{"with 16 tokens: run ONNX model"}},
+		}, want: []string{"try the model with 8 tokens", "[1 8], not [1 2]"}},
 		"logits that are no numbers": {change: func(c *onnx.Config) { c.Model = fixed(1, nan) }, want: []string{`the logit of "law" is NaN`}},
 		"infinite logits":            {change: func(c *onnx.Config) { c.Model = fixed(inf, 1) }, want: []string{`the logit of "art" is +Inf`}},
 		"another input": {change: func(c *onnx.Config) {
 			c.Model = model([][]byte{ids, value("pixels", float32Type, -1, -1)}, [][]byte{logits}, identity, constants)
 		}, want: []string{"pixels"}},
 		"ids of another type": {change: func(c *onnx.Config) {
-			c.Model = model([][]byte{value("input_ids", int32Type, -1, -1)}, [][]byte{logits}, identity, constants)
+			c.Model = model([][]byte{value("input_ids", float32Type, -1, -1)}, [][]byte{logits}, identity, constants)
 		}, want: []string{"input_ids"}},
 		"no ids": {change: func(c *onnx.Config) {
 			c.Model = model([][]byte{value("attention_mask", int64Type, -1, -1)}, [][]byte{logits}, identity, constants)
@@ -191,8 +199,38 @@ func TestNewRefuses(t *testing.T) {
 			change: func(c *onnx.Config) { c.Model, c.Labels, c.MaxTokens = read(t, "model-int8.onnx"), letters(14), 600 },
 			want:   []string{"with 600 tokens"},
 		},
-		"no library there": {change: func(c *onnx.Config) { c.Library = "/no/such.so" }, want: []string{"/no/such.so", "make deps"}},
-		"a second library": {change: func(c *onnx.Config) { c.Library = "onnx_test.go" }, want: []string{"load ONNX Runtime from onnx_test.go", "already"}},
+		"no embeddings to be had": {
+			change: func(c *onnx.Config) { c.Embeddings = true },
+			want:   []string{"none of its 1 outputs is named sentence_embedding"},
+		},
+		"an embedding without a direction": {
+			change: func(c *onnx.Config) {
+				c.Labels, c.Embeddings = nil, true
+				c.Model = model([][]byte{ids}, [][]byte{value("sentence_embedding", float32Type, -1, 2)}, [][]byte{node("Identity", []string{"c"}, "sentence_embedding")}, [][]byte{constant("c", 0, 0)})
+			},
+			want: []string{"the model: the embedding's length is 0"},
+		},
+		"float16 vectors of a size that the file does not tell": {
+			change: func(c *onnx.Config) {
+				c.Labels, c.Embeddings = nil, true
+				c.Model = model([][]byte{ids}, [][]byte{value("last_hidden_state", float16Type, -1, -1, -1)}, [][]byte{
+					node("Unsqueeze", []string{"input_ids", "axis"}, "u"), node("Cast", []string{"u"}, "last_hidden_state", attribute("to", float16Type)),
+				}, [][]byte{raw("axis", int64Type, int64s(1), 1)})
+			},
+			want: []string{"does not tell how many dimensions"},
+		},
+		"logits of a fixed length": {change: func(c *onnx.Config) {
+			c.Model = model([][]byte{value("input_ids", int64Type, 1, 128)}, [][]byte{logits}, identity, constants)
+		}, want: []string{"fixed size", "dynamic axes"}},
+		"fewer tokens in the model than in the tokenizer": {change: func(c *onnx.Config) {
+			c.Model = model([][]byte{ids}, [][]byte{logits}, [][]byte{
+				node("Gather", []string{"few", "input_ids"}, "g", attribute("axis", 0)), // [batch, tokens, 2]
+				node("ReduceMax", []string{"g"}, "logits", integers("axes", 1), attribute("keepdims", 0)),
+			}, [][]byte{raw("few", float32Type, make([]byte, 20000*2*4), 20000, 2)})
+		}, want: []string{"with token 30521, the tokenizer's last"}},
+		"a file that is not there": {change: func(c *onnx.Config) { c.Model, c.Path = nil, "none.onnx" }, want: []string{"none.onnx"}},
+		"no library there":         {change: func(c *onnx.Config) { c.Library = "/no/such.so" }, want: []string{"/no/such.so", "make deps"}},
+		"a second library":         {change: func(c *onnx.Config) { c.Library = "onnx_test.go" }, want: []string{"load ONNX Runtime from onnx_test.go", "already"}},
 	}
 	open(t, config(t, fixed(1, 2))) // what the cases change is good, and the library is loaded
 	for name, tc := range tests {
@@ -206,6 +244,36 @@ func TestNewRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A model on disk gives the answers of the same one in memory; its weights may
+// be in another file, and the temperature counts.
+func TestClassifyFromDisk(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	weights := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, math.Float32bits(3)), math.Float32bits(1))
+	write("weights.bin", weights)
+	entry := func(key, value string) field { return data(13, message(text(1, key), text(2, value))) }
+	apart := message(number(1, 1), number(1, 2), number(2, float32Type), text(8, "c"), number(14, 1), entry("location", "weights.bin"), entry("offset", "0"), entry("length", "8"))
+	for name, path := range map[string]string{
+		"one file": write("one.onnx", fixed(3, 1)),
+		"two files": write("two.onnx", model(
+			[][]byte{value("input_ids", int64Type, -1, -1)}, [][]byte{value("logits", float32Type, -1, -1)}, [][]byte{node("Identity", []string{"c"}, "logits")}, [][]byte{apart},
+		)),
+	} {
+		cfg := config(t, nil)
+		cfg.Path, cfg.Temperature = path, 2
+		got, err := open(t, cfg).Classify(t.Context(), "hello")
+		if err != nil || got.Category != "art" || math.Abs(got.Confidence-1/(1+math.Exp(-1))) > 1e-6 {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
 	}
 }
 
@@ -223,6 +291,7 @@ func TestRevisionTellsConfigurationsApart(t *testing.T) {
 		"another model":  func(c *onnx.Config) { c.Model = fixed(2, 1) },
 		"other labels":   func(c *onnx.Config) { c.Labels = []string{"law", "art"} },
 		"another length": func(c *onnx.Config) { c.MaxTokens = 17 },
+		"a temperature":  func(c *onnx.Config) { c.Temperature = 2 },
 	} {
 		cfg := base
 		change(&cfg)
