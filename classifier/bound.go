@@ -17,8 +17,8 @@ type BoundConfig struct {
 	Queue       int // callers that may wait beyond those, at least 0
 }
 
-// A Bounded limits how many texts another Classifier works on at once, and how
-// many wait for that. A caller gives up when its context ends; a run that
+// A Bounded limits how many texts another Classifier works on at once, be it to
+// classify or to embed them, and how many wait for that. A caller gives up when its context ends; a run that
 // cannot be interrupted goes on and keeps its place until it returns, so that
 // slow runs never pile up.
 type Bounded struct {
@@ -33,11 +33,13 @@ type Bounded struct {
 type job struct {
 	ctx    context.Context
 	text   string
+	embed  bool
 	answer chan answer // buffered: nobody may be waiting any more
 }
 
 type answer struct {
 	result Result
+	vector []float32
 	err    error
 }
 
@@ -79,29 +81,39 @@ func Bound(c Classifier, cfg BoundConfig) (*Bounded, error) {
 // once where the queue is full, ErrClosed after Close, and an error where the
 // classifier panics.
 func (b *Bounded) Classify(ctx context.Context, text string) (Result, error) {
-	if err := ctx.Err(); err != nil {
-		return Result{}, fmt.Errorf("classify: before it began: %w", err)
+	a := b.ask(&job{ctx: ctx, text: text, answer: make(chan answer, 1)})
+	return a.result, a.err
+}
+
+// Embed is as Classify, for a classifier that is an Embedder too.
+func (b *Bounded) Embed(ctx context.Context, text string) ([]float32, error) {
+	a := b.ask(&job{ctx: ctx, text: text, embed: true, answer: make(chan answer, 1)})
+	return a.vector, a.err
+}
+
+func (b *Bounded) ask(j *job) answer {
+	if err := j.ctx.Err(); err != nil {
+		return answer{err: fmt.Errorf("classify: before it began: %w", err)}
 	}
 	select {
 	case b.room <- struct{}{}:
 	default:
-		return Result{}, ErrOverloaded
+		return answer{err: ErrOverloaded}
 	}
-	j := &job{ctx: ctx, text: text, answer: make(chan answer, 1)}
 	select {
 	case b.jobs <- j:
-	case <-ctx.Done():
+	case <-j.ctx.Done():
 		<-b.room
-		return Result{}, fmt.Errorf("classify: in the queue: %w", ctx.Err())
+		return answer{err: fmt.Errorf("classify: in the queue: %w", j.ctx.Err())}
 	case <-b.closing:
 		<-b.room
-		return Result{}, ErrClosed
+		return answer{err: ErrClosed}
 	}
 	select {
 	case a := <-j.answer:
-		return a.result, a.err
-	case <-ctx.Done():
-		return Result{}, fmt.Errorf("classify: during the run: %w", ctx.Err())
+		return a
+	case <-j.ctx.Done():
+		return answer{err: fmt.Errorf("classify: during the run: %w", j.ctx.Err())}
 	}
 }
 
@@ -121,9 +133,9 @@ func (b *Bounded) work() {
 	for {
 		select {
 		case j := <-b.jobs:
-			result, err := b.run(j)
+			a := b.run(j)
 			<-b.room // before the answer: who has it may come again at once
-			j.answer <- answer{result, err}
+			j.answer <- a
 		case <-b.closing:
 			return
 		}
@@ -132,15 +144,24 @@ func (b *Bounded) work() {
 
 // run turns a panic into an error. Only the runtime's own messages are told:
 // another panic may carry the text.
-func (b *Bounded) run(j *job) (result Result, err error) {
+func (b *Bounded) run(j *job) (a answer) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
 		case runtime.Error:
-			err = fmt.Errorf("classify: the classifier panicked: %w", p)
+			a.err = fmt.Errorf("classify: the classifier panicked: %w", p)
 		default:
-			err = fmt.Errorf("classify: the classifier panicked with a %T", p)
+			a.err = fmt.Errorf("classify: the classifier panicked with a %T", p)
 		}
 	}()
-	return b.classifier.Classify(j.ctx, j.text)
+	if !j.embed {
+		a.result, a.err = b.classifier.Classify(j.ctx, j.text)
+		return a
+	}
+	e, ok := b.classifier.(Embedder)
+	if !ok {
+		return answer{err: fmt.Errorf("embed: a %T gives no embeddings", b.classifier)}
+	}
+	a.vector, a.err = e.Embed(j.ctx, j.text)
+	return a
 }

@@ -268,3 +268,37 @@ func BenchmarkBounded(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// vectors is a classifier that embeds.
+type vectors struct{ classifier.Func }
+
+func (vectors) Embed(_ context.Context, text string) ([]float32, error) {
+	if text == "" {
+		panic("no text")
+	}
+	return []float32{1, 0}, nil
+}
+
+func TestBoundedEmbeds(t *testing.T) {
+	never := classifier.Func(func(context.Context, string) (classifier.Result, error) { return classifier.Result{}, classifier.ErrNoMatch })
+	for name, tt := range map[string]struct {
+		classifier classifier.Classifier
+		text, want string
+	}{
+		"an embedder's vector comes back":        {classifier: vectors{never}, text: "a"},
+		"a panic is an error":                    {classifier: vectors{never}, want: "panicked with a string"},
+		"a classifier without vectors tells why": {classifier: never, text: "a", want: "no embeddings"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := classifier.Bound(tt.classifier, classifier.BoundConfig{Concurrency: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close(t.Context())
+			v, err := b.Embed(t.Context(), tt.text)
+			if tt.want == "" && (err != nil || len(v) != 2) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("got %v, %v; want error %q", v, err, tt.want)
+			}
+		})
+	}
+}

@@ -31,6 +31,13 @@ type Func func(ctx context.Context, text string) (Result, error)
 // Classify calls f.
 func (f Func) Classify(ctx context.Context, text string) (Result, error) { return f(ctx, text) }
 
+// An Embedder turns a text into a vector of length 1, always of as many
+// dimensions: texts that mean the same have a high cosine similarity. Errors
+// are as Classify's; ErrNoMatch stands for a text that says nothing.
+type Embedder interface {
+	Embed(ctx context.Context, text string) ([]float32, error)
+}
+
 // A Result is what a Classifier found out about a text.
 type Result struct {
 	Category      string        // the most probable one
