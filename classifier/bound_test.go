@@ -280,7 +280,9 @@ func (vectors) Embed(_ context.Context, text string) ([]float32, error) {
 }
 
 func TestBoundedEmbeds(t *testing.T) {
-	never := classifier.Func(func(context.Context, string) (classifier.Result, error) { return classifier.Result{}, classifier.ErrNoMatch })
+	never := classifier.Func(func(context.Context, string) (classifier.Result, error) {
+		return classifier.Result{}, classifier.ErrNoMatch
+	})
 	for name, tt := range map[string]struct {
 		classifier classifier.Classifier
 		text, want string

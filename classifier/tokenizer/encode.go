@@ -1,9 +1,11 @@
 package tokenizer
 
 import (
+	"bytes"
+	"math"
 	"slices"
 	"strings"
-	"unicode"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -14,14 +16,14 @@ const (
 	tailBytesPerToken = 16
 )
 
-// Encode appends the ids of text to dst: the template's special tokens, and
-// between them the text's first tokens, so many that no more than maxTokens
-// are appended in all. The special tokens come even where maxTokens is too
-// small for them. Special tokens written out in the text ("[SEP]") count as
-// such, as they do upstream.
+// Encode appends the ids of text to dst: the post-processor's special tokens,
+// and between them the text's first tokens, so many that no more than
+// maxTokens are appended in all. The special tokens come even where maxTokens
+// is too small for them. Special tokens written out in the text ("[SEP]")
+// count as such, as they do upstream. The time grows with all of text.
 func (t *Tokenizer) Encode(dst []int64, text string, maxTokens int) []int64 {
 	dst = append(dst, t.prefix...)
-	dst = t.appendText(dst, text, t.room(maxTokens))
+	dst = t.appendText(dst, text, t.room(maxTokens), true)
 	return append(dst, t.suffix...)
 }
 
@@ -34,7 +36,7 @@ func (t *Tokenizer) EncodeEnds(dst []int64, text string, maxTokens int) []int64 
 	dst = append(dst, t.prefix...)
 	start, room := len(dst), t.room(maxTokens)
 	head := runes(text, 0, room*headBytesPerToken)
-	dst = t.appendText(dst, head, room+1)
+	dst = t.appendText(dst, head, room+1, true)
 	if len(dst)-start > room || len(head) < len(text) {
 		tail := room / 4
 		dst = t.appendTail(dst[:min(len(dst), start+room-tail)], text, tail)
@@ -55,181 +57,229 @@ func (t *Tokenizer) appendTail(dst []int64, text string, n int) []int64 {
 		end = end[i:]
 	}
 	start := len(dst)
-	dst = t.appendText(dst, end, len(end))
+	dst = t.appendText(dst, end, math.MaxInt32, len(end) == len(text))
 	extra := max(0, len(dst)-start-n)
 	return slices.Delete(dst, start, start+extra)
 }
 
 // runes is text[from:to] within its bounds, without the runes that this would
-// cut in two.
+// cut in two. At most three bytes are not enough to begin or to end one.
 func runes(text string, from, to int) string {
 	from, to = max(0, from), min(len(text), to)
-	for from < to && !utf8.RuneStart(text[from]) {
+	for n := 0; n < 3 && 0 < from && from < to && !utf8.RuneStart(text[from]); n++ {
 		from++
 	}
-	for to > from && to < len(text) && !utf8.RuneStart(text[to]) {
+	for n := 0; n < 3 && from < to && to < len(text) && !utf8.RuneStart(text[to]); n++ {
 		to--
 	}
 	return text[from:to]
 }
 
-// appendText appends at most room tokens of text.
-func (t *Tokenizer) appendText(dst []int64, text string, room int) []int64 {
-	e := encoder{t: t, ids: dst, full: len(dst) + room, word: make([]byte, 0, 64)}
-	for i := 0; i < len(text) && len(e.ids) < e.full; {
-		b := text[i]
-		if t.addedStart[b] {
-			if a, ok := t.addedAt(text[i:]); ok {
-				e.endWord()
-				e.ids = append(e.ids, a.id)
-				i += len(a.content)
-				continue
+// A piece is a part of the text on its way to become a word.
+type piece struct {
+	text  []byte
+	first bool // it begins where the whole text begins
+}
+
+// A scratch is what one call works with. Steps read text or pieces, write
+// spare or next, and swap them. It is reused, so no call allocates for long.
+type scratch struct {
+	raw         []byte // the text, as valid UTF-8
+	text, spare []byte // a part of it, normalized more and more
+	first       bool   // text begins where the whole text begins
+	pieces      []piece
+	next        []piece
+	arena       []byte // text of pieces that pre-tokenizers changed
+	cuts        []cut
+
+	symbols []symbol   // of a word, for BPE
+	queue   mergeQueue // and what to merge in it
+	nodes   []pathNode // of a word, for Unigram
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// maxKept bounds the memory that an unusually long text leaves behind.
+const maxKept = 64 << 10
+
+// free gives the scratch back, without references to the text.
+func (s *scratch) free() {
+	if cap(s.raw) > maxKept || cap(s.text) > maxKept || cap(s.spare) > maxKept || cap(s.arena) > maxKept {
+		return
+	}
+	clear(s.pieces[:cap(s.pieces)])
+	clear(s.next[:cap(s.next)])
+	scratches.Put(s)
+}
+
+// write ends a step that wrote its result to spare.
+func (s *scratch) write(out []byte) {
+	s.text, s.spare = out, s.text
+}
+
+// appendText appends at most room tokens of text. first says that the text
+// begins here, which some pre-tokenizers mark.
+func (t *Tokenizer) appendText(dst []int64, text string, room int, first bool) []int64 {
+	s := scratches.Get().(*scratch)
+	defer s.free()
+	s.raw = appendValid(s.raw[:0], text)
+	full := len(dst) + room
+	done, scan := 0, 0
+	for len(dst) < full {
+		m, next, ok := t.verbatim.next(s.raw, scan, done)
+		if !ok {
+			m.from = len(s.raw)
+		}
+		if done < m.from {
+			s.first = first && done == 0
+			dst = t.appendSection(dst, s, s.raw[done:m.from], full)
+		}
+		if !ok {
+			break
+		}
+		dst = append(dst, m.id)
+		done, scan = m.to, next
+	}
+	return dst[:min(len(dst), full)]
+}
+
+// appendSection appends the tokens of what stands between verbatim tokens.
+func (t *Tokenizer) appendSection(dst []int64, s *scratch, text []byte, full int) []int64 {
+	s.text = append(s.text[:0], text...)
+	t.normalize(s)
+	done, scan := 0, 0
+	for len(dst) < full {
+		m, next, ok := t.added.next(s.text, scan, done)
+		if !ok {
+			m.from = len(s.text)
+		}
+		if done < m.from {
+			dst = t.appendWords(dst, s, piece{text: s.text[done:m.from], first: s.first && done == 0}, full)
+		}
+		if !ok {
+			break
+		}
+		dst = append(dst, m.id)
+		done, scan = m.to, next
+	}
+	return dst
+}
+
+// appendWords cuts normalized text into words and appends their tokens.
+func (t *Tokenizer) appendWords(dst []int64, s *scratch, text piece, full int) []int64 {
+	for len(text.text) > 0 && len(dst) < full {
+		size := t.chunk(text.text)
+		s.pieces, s.arena = append(s.pieces[:0], piece{text: text.text[:size], first: text.first}), s.arena[:0]
+		text = piece{text: text.text[size:]}
+		for _, step := range t.preTokenizers {
+			s.next = s.next[:0]
+			for _, p := range s.pieces {
+				step.split(s, p)
 			}
+			s.pieces, s.next = s.next, s.pieces
 		}
-		if b < utf8.RuneSelf {
-			rule := t.ascii[b]
-			e.put(rune(rule.lower), rule.class)
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		e.read(r, text[i:i+size])
-		i += size
-	}
-	e.endWord()
-	return e.ids[:min(len(e.ids), e.full)]
-}
-
-func (t *Tokenizer) addedAt(text string) (addedToken, bool) {
-	for _, a := range t.added {
-		if strings.HasPrefix(text, a.content) {
-			return a, true
+		for _, p := range s.pieces {
+			if len(dst) >= full {
+				break
+			}
+			dst = t.model.appendWord(dst, s, p.text, full)
 		}
 	}
-	return addedToken{}, false
+	return dst
 }
 
-// An encoder collects words and cuts them into pieces.
-type encoder struct {
-	t     *Tokenizer
-	ids   []int64
-	full  int    // len(ids) at which to stop
-	word  []byte // normalized; no longer than maxWord runes
-	runes int    // in word, and those that were too many for it
-}
+// chunkBytes is about how much text is cut into words before their tokens are
+// counted.
+const chunkBytes = 1 << 10
 
-// read normalizes a rune that is not ASCII.
-func (e *encoder) read(r rune, encoded string) {
-	n := e.t.normalizer
-	if n.clean {
-		if isControl(r) {
-			return
-		}
-		if unicode.IsSpace(r) {
-			e.endWord()
-			return
+// chunk is how much of text can be cut into words for itself: where the
+// pre-tokenizer allows it, up to a space between two letters.
+func (t *Tokenizer) chunk(text []byte) int {
+	if !t.cutsAtSpaces {
+		return len(text)
+	}
+	for i := chunkBytes; i < len(text)-1; i++ {
+		i = indexFrom(text, []byte{' '}, i)
+		if i < len(text)-1 && isASCIILetter(text[i-1]) && isASCIILetter(text[i+1]) {
+			return i
 		}
 	}
-	alone := n.chinese && isChinese(r)
-	if alone {
-		e.endWord()
-	}
-	var jamo [9]byte
-	if d := e.decompose(r, encoded, &jamo); d != nil {
-		for len(d) > 0 {
-			part, size := utf8.DecodeRune(d)
-			e.normalized(part)
-			d = d[size:]
-		}
-	} else {
-		e.normalized(r)
-	}
-	if alone {
-		e.endWord()
+	return len(text)
+}
+
+func isASCIILetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
+
+func (t *Tokenizer) normalize(s *scratch) {
+	for _, n := range t.normalizers {
+		n.normalize(s)
 	}
 }
 
-func (e *encoder) decompose(r rune, encoded string, jamo *[9]byte) []byte {
-	if !e.t.normalizer.strip {
-		return nil
-	}
-	return decomposition(encoded, r, jamo)
-}
-
-// normalized takes a rune of a decomposition.
-func (e *encoder) normalized(r rune) {
-	n := e.t.normalizer
-	if n.strip && isMark(r) {
-		return
-	}
-	if n.lowercase && r == 'İ' {
-		e.put('i', inWord)
-		e.put('\u0307', inWord)
-		return
-	}
-	r = n.lower(r)
-	e.put(r, classOf(r))
-}
-
-// put takes a rune that is ready to be a part of a word.
-func (e *encoder) put(r rune, c class) {
-	switch c {
-	case dropped:
-	case space:
-		e.endWord()
-	case punctuation:
-		e.endWord()
-		e.add(r)
-		e.endWord()
-	default:
-		e.add(r)
-	}
-}
-
-func (e *encoder) add(r rune) {
-	e.runes++
-	if e.runes <= e.t.maxWord {
-		e.word = utf8.AppendRune(e.word, r)
-	}
-}
-
-// endWord cuts the word into the longest pieces that the vocabulary has, from
-// the left. A word with a part that it has not is unknown as a whole.
-func (e *encoder) endWord() {
-	if e.runes == 0 {
-		return
-	}
-	before := len(e.ids)
-	known := e.runes <= e.t.maxWord && e.cut()
-	if !known {
-		e.ids = append(e.ids[:before], e.t.unknown)
-	}
-	e.word, e.runes = e.word[:0], 0
-}
-
-// cut appends the pieces of the word and reports whether they cover it.
-func (e *encoder) cut() bool {
-	vocab := e.t.words
-	for rest := e.word; len(rest) > 0; vocab = e.t.pieces {
-		id, size := e.longestPiece(vocab, rest)
-		if size == 0 {
-			return false
-		}
-		e.ids = append(e.ids, id)
-		rest = rest[size:]
-	}
-	return true
-}
-
-// longestPiece finds the longest prefix of rest in vocab; size 0 means none.
-func (e *encoder) longestPiece(vocab map[string]int64, rest []byte) (id int64, size int) {
-	for size = min(len(rest), e.t.longest); size > 0; size-- {
-		if size < len(rest) && !utf8.RuneStart(rest[size]) {
-			continue
-		}
-		if id, ok := vocab[string(rest[:size])]; ok {
-			return id, size
+// appendValid appends text with U+FFFD for what is no UTF-8: one for each
+// maximal subpart of a character (Unicode 3.9, table 3-8), as Python does.
+func appendValid(dst []byte, text string) []byte {
+	for len(text) > 0 {
+		n := validPrefix(text)
+		dst = append(dst, text[:n]...)
+		if text = text[n:]; text != "" {
+			dst = utf8.AppendRune(dst, utf8.RuneError)
+			text = text[brokenPrefix(text):]
 		}
 	}
-	return 0, 0
+	return dst
+}
+
+func validPrefix(text string) int {
+	if utf8.ValidString(text) {
+		return len(text)
+	}
+	n := 0
+	for {
+		r, size := utf8.DecodeRuneInString(text[n:])
+		if r == utf8.RuneError && size <= 1 {
+			return n
+		}
+		n += size
+	}
+}
+
+// brokenPrefix is the length of the maximal subpart at the start of text: the
+// most bytes, and at least one, that some character begins with.
+func brokenPrefix(text string) int {
+	low, high, want := byte(0x80), byte(0xBF), 0
+	switch lead := text[0]; {
+	case lead >= 0xC2 && lead <= 0xDF:
+		want = 1
+	case lead >= 0xE0 && lead <= 0xEF:
+		want = 2
+		switch lead {
+		case 0xE0:
+			low = 0xA0
+		case 0xED:
+			high = 0x9F
+		}
+	case lead >= 0xF0 && lead <= 0xF4:
+		want = 3
+		switch lead {
+		case 0xF0:
+			low = 0x90
+		case 0xF4:
+			high = 0x8F
+		}
+	}
+	n := 1
+	for n <= want && n < len(text) && low <= text[n] && text[n] <= high {
+		low, high = 0x80, 0xBF
+		n++
+	}
+	return n
+}
+
+// indexFrom is bytes.Index from a position on, and the position it finds, or
+// len(text) where there is none.
+func indexFrom(text, part []byte, from int) int {
+	if i := bytes.Index(text[from:], part); i >= 0 {
+		return from + i
+	}
+	return len(text)
 }

@@ -237,19 +237,22 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	good := compact.String()
 	tests := map[string]struct{ old, new, want string }{
-		"no JSON":                       {old: "{", new: "", want: "read tokenizer.json"},
-		"byte-level BPE":                {old: `"WordPiece","unk_token"`, new: `"BPE","unk_token"`, want: `model is of kind "BPE": only WordPiece`},
-		"another normalizer":            {old: `"BertNormalizer"`, new: `"Lowercase"`, want: `normalizer is of kind "Lowercase"`},
-		"another pre-tokenizer":         {old: `"BertPreTokenizer"`, new: `"Metaspace"`, want: `pre_tokenizer is of kind "Metaspace"`},
-		"no pre-tokenizer":              {old: `"pre_tokenizer"`, new: `"was_pre_tokenizer"`, want: "pre_tokenizer is missing"},
-		"another post-processor":        {old: `"TemplateProcessing"`, new: `"RobertaProcessing"`, want: `post_processor is of kind "RobertaProcessing"`},
-		"a template without the text":   {old: `"id":"A"`, new: `"id":"B"`, want: "single template"},
-		"words without end":             {old: `"max_input_chars_per_word":100`, new: `"max_input_chars_per_word":100000`, want: "max_input_chars_per_word is 100000"},
-		"an unknown unknown token":      {old: `"unk_token":"[UNK]"`, new: `"unk_token":"[NO]"`, want: `unk_token "[NO]"`},
-		"an id below zero":              {old: `"[PAD]":0`, new: `"[PAD]":-1`, want: `"[PAD]"`},
-		"a special token of two ids":    {old: `"id":101,"special"`, new: `"id":7,"special"`, want: `"[CLS]" has the id 7, but 101`},
-		"a normalized added token":      {old: `"normalized":false`, new: `"normalized":true`, want: "normalized or single_word"},
-		"an added token of whole words": {old: `"single_word":false`, new: `"single_word":true`, want: "normalized or single_word"},
+		"no JSON":                     {old: "{", new: "", want: "read tokenizer.json"},
+		"another model":               {old: `"WordPiece","unk_token"`, new: `"WordLevel","unk_token"`, want: `model is of kind "WordLevel": only WordPiece, BPE and Unigram`},
+		"no model":                    {old: `"model"`, new: `"was_model"`, want: "model is missing"},
+		"BPE with prefixes":           {old: `"WordPiece","unk_token"`, new: `"BPE","unk_token"`, want: `model BPE: continuing_subword_prefix "##"`},
+		"another normalizer":          {old: `"BertNormalizer"`, new: `"Nmt"`, want: `normalizer of kind "Nmt" is not supported`},
+		"another pre-tokenizer":       {old: `"BertPreTokenizer"`, new: `"UnicodeScripts"`, want: `pre_tokenizer of kind "UnicodeScripts"`},
+		"bytes for WordPiece":         {old: `"BertPreTokenizer"`, new: `"ByteLevel"`, want: "it goes with BPE only"},
+		"a part without a kind":       {old: `"BertPreTokenizer"`, new: `""`, want: `pre_tokenizer of kind ""`},
+		"another post-processor":      {old: `"TemplateProcessing"`, new: `"Mystery"`, want: `post_processor of kind "Mystery"`},
+		"RoBERTa without its tokens":  {old: `"TemplateProcessing"`, new: `"RobertaProcessing"`, want: "cls or sep has no id"},
+		"a template without the text": {old: `"id":"A"`, new: `"id":"B"`, want: "single template"},
+		"words without end":           {old: `"max_input_chars_per_word":100`, new: `"max_input_chars_per_word":100000`, want: "max_input_chars_per_word is 100000"},
+		"an unknown unknown token":    {old: `"unk_token":"[UNK]"`, new: `"unk_token":"[NO]"`, want: `unk_token "[NO]"`},
+		"an id below zero":            {old: `"[PAD]":0`, new: `"[PAD]":-1`, want: `"[PAD]"`},
+		"a special token of two ids":  {old: `"id":101,"special"`, new: `"id":7,"special"`, want: `"[CLS]" has the id 7, but 101`},
+		"an added token without text": {old: `"content":"[SEP]"`, new: `"content":""`, want: "added token 102 is empty"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -265,10 +268,14 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// Everything that is wrong is reported, and kinds before their details.
+// Everything that is wrong is reported, in Sequences, too.
 func TestLoadReportsAllFaults(t *testing.T) {
-	_, err := tokenizer.Load([]byte(`{"normalizer": {"type": "NFKC"}, "pre_tokenizer": {"type": "Split"}, "model": {"type": "Unigram", "vocab": [["a", 0.5]]}}`))
-	for _, want := range []string{"NFKC", "Split", "Unigram", "post_processor"} {
+	_, err := tokenizer.Load([]byte(`{
+		"normalizer": {"type": "Sequence", "normalizers": [{"type": "Nmt"}, {"type": "NFC"}, {"type": "Replace", "pattern": {"Regex": "(?<=a)b"}, "content": ""}]},
+		"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "Split", "pattern": {"Regex": "x(?!y)"}, "behavior": "Isolated"}]},
+		"model": {"type": "WordLevel"},
+		"post_processor": {"type": "Mystery"}}`))
+	for _, want := range []string{"Nmt", "(?<=a)b", "Digits", "x(?!y)", "WordLevel", "Mystery"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to name %s", err, want)
 		}
