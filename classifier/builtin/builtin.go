@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"cmp"
 	_ "embed" // for the files
 	"encoding/json"
 	"errors"
@@ -15,9 +16,17 @@ import (
 
 // Names of the models, for Options.
 const (
-	ONNX   = "onnx"
+	ONNX   = "onnx"  // the most accurate one
+	Small  = "small" // half of its layers: less accurate, twice as fast
 	Linear = "linear"
 )
+
+// MaxTokens is how much of a text the ONNX models read unless told otherwise,
+// and what they learned to read: about 95 English words.
+const MaxTokens = 128
+
+// shallow is the exit of the small model.
+const shallow = "2"
 
 //go:embed tokenizer.json
 var tokenizerFile []byte
@@ -30,57 +39,86 @@ var linearFile []byte
 
 // Options say which model to open.
 type Options struct {
-	Model     string // ONNX, Linear, or "" for the best that this machine can run
-	Library   string // path of ONNX Runtime's shared library; "" to search, see onnx.FindLibrary
-	MaxTokens int    // that the ONNX model reads; 0 for onnx.DefaultMaxTokens
+	Model     string      // ONNX, Small, Linear, or "" for the best that this machine can run
+	Library   string      // path of ONNX Runtime's shared library; "" to search, see onnx.FindLibrary
+	Device    string      // for the ONNX models; see onnx.Config
+	MaxTokens int         // that the ONNX models read; 0 for MaxTokens
+	Alone     bool        // without the linear model beside an ONNX model: to find their powers
+	Notice    func(error) // told why another model or device serves than the best; may be nil
+	Fallback  func(error) // told when a GPU is lost; may be nil
 }
 
-// A Model is an open model.
-type Model struct {
-	classifier.Model
-
-	// Fallback says why this is the linear model though the ONNX model is
-	// better; nil where it is what was asked for. It belongs in the log, once.
-	Fallback error
-}
-
-// Open loads a model. Only where Options name neither model nor library does
-// the linear model stand in for the other; else what was named is opened, or
-// the error says why not.
-func Open(o Options) (*Model, error) {
+// Open loads a model. Where Options name neither ONNX nor a library, the
+// linear model stands in for one that this machine cannot run; else what was
+// named is opened, or the error says why not. All but Linear are
+// classifier.Embedders.
+func Open(o Options) (classifier.Model, error) {
+	if o.Notice == nil {
+		o.Notice = func(error) {}
+	}
 	switch o.Model {
 	case Linear:
-		return openLinear(nil)
-	case ONNX, "":
+		return openLinear()
+	case ONNX, Small, "":
 		m, err := openONNX(o)
-		if o.Model == "" && o.Library == "" && errors.Is(err, onnx.ErrUnavailable) {
-			return openLinear(fmt.Errorf("the less accurate linear model stands in: %w", err))
+		if o.Model != ONNX && o.Library == "" && errors.Is(err, onnx.ErrUnavailable) {
+			o.Notice(fmt.Errorf("the less accurate linear model stands in: %w", err))
+			return openLinear()
 		}
-		return m, err
+		if err != nil {
+			return nil, fmt.Errorf("open built-in model: %w", err)
+		}
+		return m, nil
 	default:
-		return nil, fmt.Errorf("open built-in model: %q is neither %q nor %q", o.Model, ONNX, Linear)
+		return nil, fmt.Errorf("open built-in model: %q is none of %s, %s and %s", o.Model, ONNX, Small, Linear)
 	}
 }
 
-func openLinear(fallback error) (*Model, error) {
+func openLinear() (classifier.Model, error) {
 	m, err := linear.Load(linearFile)
 	if err != nil {
 		return nil, fmt.Errorf("open built-in model: %w", err)
 	}
-	return &Model{Model: m, Fallback: fallback}, nil
+	return m, nil
 }
 
-func openONNX(o Options) (*Model, error) {
+func openONNX(o Options) (classifier.Model, error) {
+	exit := ""
+	if o.Model == Small {
+		exit = shallow
+	}
+	model, cutErr := cut(onnxFile, exit)
 	tokens, tokenizerErr := tokenizer.Load(tokenizerFile)
 	labels, labelsErr := readLabels(configFile)
-	if err := errors.Join(tokenizerErr, labelsErr); err != nil {
-		return nil, fmt.Errorf("open built-in model: %w", err)
+	if err := errors.Join(cutErr, tokenizerErr, labelsErr); err != nil {
+		return nil, err
 	}
-	m, err := onnx.New(onnx.Config{Library: o.Library, Model: onnxFile, Tokenizer: tokens, Labels: labels, MaxTokens: o.MaxTokens})
+	m, err := onnx.New(onnx.Config{
+		Library:    o.Library,
+		Model:      model,
+		MakeCUDA:   func() ([]byte, error) { return dequantize(model) },
+		Device:     o.Device,
+		Tokenizer:  tokens,
+		PadID:      tokens.PadID(),
+		MaxTokens:  cmp.Or(o.MaxTokens, MaxTokens),
+		Labels:     labels,
+		Embeddings: true,
+		OnFallback: o.Fallback,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open built-in model: %w", err)
+		return nil, err
 	}
-	return &Model{Model: m}, nil
+	if m.Fallback() != nil && !errors.Is(m.Fallback(), onnx.ErrCPULibrary) {
+		o.Notice(m.Fallback())
+	}
+	if o.Alone {
+		return m, nil
+	}
+	mixed, err := newMixture(m, cmp.Or(o.Model, ONNX))
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return mixed, nil
 }
 
 // readLabels reads id2label of a Hugging Face config.json: names of the

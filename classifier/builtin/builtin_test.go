@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"semantic-epp/classifier"
 	"semantic-epp/classifier/onnx"
 )
 
@@ -16,9 +17,14 @@ var categories = []string{
 	"history", "law", "math", "other", "philosophy", "physics", "psychology",
 }
 
-func open(tb testing.TB, model string) *Model {
+func open(tb testing.TB, model string) classifier.Model {
 	tb.Helper()
-	m, err := Open(Options{Model: model})
+	return openWith(tb, Options{Model: model})
+}
+
+func openWith(tb testing.TB, o Options) classifier.Model {
+	tb.Helper()
+	m, err := Open(o)
 	if errors.Is(err, onnx.ErrUnavailable) {
 		if os.Getenv("SEMANTIC_EPP_REQUIRE_ONNX") == "1" {
 			tb.Fatal(err)
@@ -37,10 +43,10 @@ func open(tb testing.TB, model string) *Model {
 }
 
 func TestModels(t *testing.T) {
-	for _, model := range []string{ONNX, Linear} {
+	for _, model := range []string{ONNX, Small, Linear} {
 		t.Run(model, func(t *testing.T) {
 			m := open(t, model)
-			if info := m.Info(); info.Name != model || !slices.Equal(info.Labels, categories) || len(info.Revision) != 12 || info.Device != "cpu" {
+			if info := m.Info(); (info.Name == Linear) != (model == Linear) || !slices.Equal(info.Labels, categories) || info.Revision == "" || info.Device != "cpu" {
 				t.Errorf("it is %+v", info)
 			}
 			for text, want := range map[string]string{
@@ -49,14 +55,15 @@ func TestModels(t *testing.T) {
 				"Explain how DNA is copied in a cell during mitosis.":     "biology",
 				"What does the court decide about breach of contract?":    "law",
 				"Balance the equation for the oxidation of sulfur to SO3": "chemistry",
+				"2+2 is  ": "math",
+				"Linux is said to be an open source kernel because": "computer science",
+				"Who was Napoleon?":                   "history",
+				"Welche Rechte habe ich vor Gericht?": "law",
 			} {
 				r, err := m.Classify(t.Context(), text)
 				if err != nil || r.Category != want {
 					t.Errorf("%q: got %s at %.2f, %v; want %s", text, r.Category, r.Confidence, err, want)
 				}
-			}
-			if m.Fallback != nil {
-				t.Errorf("asked for by name, it tells of a fallback: %v", m.Fallback)
 			}
 		})
 	}
@@ -66,12 +73,13 @@ func TestModels(t *testing.T) {
 // answers and says why.
 func TestOpenFallsBack(t *testing.T) {
 	t.Setenv(onnx.LibraryEnv, "/no/such/libonnxruntime.so")
-	m, err := Open(Options{})
+	var notice error
+	m, err := Open(Options{Notice: func(err error) { notice = err }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Info().Name != Linear || !errors.Is(m.Fallback, onnx.ErrUnavailable) {
-		t.Errorf("got %s with %v, want the linear model and the reason", m.Info().Name, m.Fallback)
+	if m.Info().Name != Linear || !errors.Is(notice, onnx.ErrUnavailable) {
+		t.Errorf("got %s with %v, want the linear model and the reason", m.Info().Name, notice)
 	}
 	if r, err := m.Classify(t.Context(), "What is the derivative of f(x) = x^3?"); err != nil || r.Category != "math" {
 		t.Errorf("got %+v, %v; want math", r, err)
@@ -83,7 +91,7 @@ func TestOpenRefuses(t *testing.T) {
 		options Options
 		want    string
 	}{
-		"a model that is not built in": {options: Options{Model: "bert"}, want: `"bert" is neither "onnx" nor "linear"`},
+		"a model that is not built in": {options: Options{Model: "bert"}, want: `"bert" is none of onnx, small and linear`},
 		"a library that is not there":  {options: Options{Library: "/no/such.so"}, want: onnx.ErrUnavailable.Error()},
 	}
 	for name, tc := range tests {
@@ -135,7 +143,7 @@ func BenchmarkClassify(b *testing.B) {
 		"100_words": strings.Repeat("Which of these would most likely give examples of mitotic cell divisions? ", 8),
 		"16_KiB":    strings.Repeat("Which of these would most likely give examples of mitotic cell divisions? ", 219),
 	}
-	for _, model := range []string{ONNX, Linear} {
+	for _, model := range []string{ONNX, Small, Linear} {
 		for name, text := range texts {
 			b.Run(model+"/"+name, func(b *testing.B) {
 				m := open(b, model)
@@ -151,7 +159,7 @@ func BenchmarkClassify(b *testing.B) {
 }
 
 func BenchmarkOpen(b *testing.B) {
-	for _, model := range []string{ONNX, Linear} {
+	for _, model := range []string{ONNX, Small, Linear} {
 		b.Run(model, func(b *testing.B) {
 			for b.Loop() {
 				open(b, model)

@@ -4,5 +4,5 @@ package builtin
 
 import _ "embed" // for the file
 
-//go:embed model-int8.onnx
+//go:embed model.onnx
 var onnxFile []byte

@@ -29,15 +29,16 @@ const (
 
 // Config says which model to run.
 type Config struct {
-	Library   string               // for FindLibrary: a path, or "" to search
-	Model     []byte               // an ONNX file; see New. Or:
-	Path      string               // where it is; for one whose weights are in files beside it
-	CUDAModel []byte               // the same model in float16 or float32, for CUDA. Or:
-	CUDAPath  string               // where that is. With neither, Model or Path is for both
-	Device    string               // "cpu", "cuda" or "cuda:N" to have the Nth GPU or an error; "auto" or "" for CUDA where it works
-	Tokenizer *tokenizer.Tokenizer // the one that the model was trained with
-	PadID     int64                // the tokenizer's padding token
-	MaxTokens int                  // special ones included; 0 means DefaultMaxTokens
+	Library   string                 // for FindLibrary: a path, or "" to search
+	Model     []byte                 // an ONNX file; see New. Or:
+	Path      string                 // where it is; for one whose weights are in files beside it
+	CUDAModel []byte                 // the same model in float16 or float32, for CUDA. Or:
+	CUDAPath  string                 // where that is. With neither, Model or Path is for both
+	MakeCUDA  func() ([]byte, error) // makes CUDAModel, and is only called where the library can use CUDA; may be nil
+	Device    string                 // "cpu", "cuda" or "cuda:N" to have the Nth GPU or an error; "auto" or "" for CUDA where it works
+	Tokenizer *tokenizer.Tokenizer   // the one that the model was trained with
+	PadID     int64                  // the tokenizer's padding token
+	MaxTokens int                    // special ones included; 0 means DefaultMaxTokens
 
 	Labels      []string // what the logits mean, in order; none for a model that only embeds
 	Temperature float64  // the logits are divided by; 0 means 1

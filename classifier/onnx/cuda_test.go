@@ -64,7 +64,7 @@ func TestWithoutGPU(t *testing.T) {
 }
 
 func TestDynamicallyQuantisedModelsStayOnTheCPU(t *testing.T) {
-	cfg := config(t, read(t, "model-int8.onnx"))
+	cfg := config(t, read(t, "model.onnx"))
 	cfg.Labels = letters(14)
 	cfg.Device = "cuda"
 	const remedy = "give a float16 or float32 file for CUDA"

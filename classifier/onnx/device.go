@@ -47,7 +47,7 @@ var cudaErrors = []struct {
 }{
 	{
 		says:   "execution provider is not enabled in this build",
-		means:  "the ONNX Runtime library is one for the CPU only",
+		means:  ErrCPULibrary.Error(),
 		remedy: "run `python3 deps/fetch.py onnxruntime-gpu` and let " + LibraryEnv + " name the libonnxruntime.so that it fetches",
 	},
 	{
@@ -97,11 +97,18 @@ var cudaErrors = []struct {
 	},
 }
 
+// ErrCPULibrary means that the ONNX Runtime library cannot use a GPU at all:
+// with Device "auto" the ordinary state of a machine without one.
+var ErrCPULibrary = errors.New("the ONNX Runtime library is one for the CPU only")
+
 // explain puts what an error of the start of CUDA means, and the remedy,
 // before ONNX Runtime's own words.
 func explain(err error) error {
 	for _, known := range cudaErrors {
 		if strings.Contains(err.Error(), known.says) {
+			if known.means == ErrCPULibrary.Error() {
+				return fmt.Errorf("%w: %s: %w", ErrCPULibrary, known.remedy, err)
+			}
 			return fmt.Errorf("%s: %s: %w", known.means, known.remedy, err)
 		}
 	}

@@ -74,7 +74,7 @@ func TestReadGraphBoundsNesting(t *testing.T) {
 }
 
 func TestReadGraphOfTheBuiltInModel(t *testing.T) {
-	g, err := source{path: "../builtin/model-int8.onnx"}.graph()
+	g, err := source{path: "../builtin/model.onnx"}.graph()
 	if err != nil || g.dynamic == "" || g.external != nil {
 		t.Errorf("got %+v, %v; it is dynamically quantised", g, err)
 	}

@@ -88,6 +88,15 @@ func load(cfg Config) (*Model, error) {
 
 // accelerate opens the model on the GPU beside the one on the CPU.
 func (m *Model) accelerate(cfg *Config, on device) error {
+	if cfg.MakeCUDA != nil {
+		if err := probeCUDA(); err != nil {
+			return explain(err)
+		}
+		var err error
+		if cfg.CUDAModel, err = cfg.MakeCUDA(); err != nil {
+			return fmt.Errorf("make the model for CUDA: %w", err)
+		}
+	}
 	gpu, err := openBackend(cfg, cfg.forCUDA(), on)
 	if err != nil {
 		return explain(err)

@@ -73,7 +73,7 @@ func open(tb testing.TB, cfg onnx.Config) *onnx.Model {
 
 func builtin(tb testing.TB, maxTokens int) *onnx.Model {
 	tb.Helper()
-	cfg := config(tb, read(tb, "model-int8.onnx"))
+	cfg := config(tb, read(tb, "model.onnx"))
 	var model struct {
 		Labels map[int]string `json:"id2label"`
 	}
@@ -172,7 +172,7 @@ func TestNewRefuses(t *testing.T) {
 		"a temperature that is no number": {change: func(c *onnx.Config) { c.Temperature = math.NaN() }, want: []string{"temperature is NaN"}},
 		"a label twice":                   {change: func(c *onnx.Config) { c.Labels = []string{"art", "art"} }, want: []string{`label 1, "art"`}},
 		"no ONNX file":                    {change: func(c *onnx.Config) { c.Model = []byte("hello") }, want: []string{"not an ONNX file"}},
-		"half an ONNX file":               {change: func(c *onnx.Config) { c.Model = read(t, "model-int8.onnx")[:1e6] }, want: []string{"not an ONNX file"}},
+		"half an ONNX file":               {change: func(c *onnx.Config) { c.Model = read(t, "model.onnx")[:1e6] }, want: []string{"not an ONNX file"}},
 		"more labels than told":           {change: func(c *onnx.Config) { c.Labels = append(c.Labels, "math") }, want: []string{"not float [batch, 3]"}},
 		"a width that only a run shows": {change: func(c *onnx.Config) {
 			c.Model = model([][]byte{ids}, [][]byte{value("logits", float32Type, -1, -1)}, [][]byte{node("Cast", []string{"input_ids"}, "logits", attribute("to", float32Type))}, nil)
@@ -196,7 +196,7 @@ func TestNewRefuses(t *testing.T) {
 			want: []string{"none of its 2 outputs"},
 		},
 		"more tokens than the model has positions for": {
-			change: func(c *onnx.Config) { c.Model, c.Labels, c.MaxTokens = read(t, "model-int8.onnx"), letters(14), 600 },
+			change: func(c *onnx.Config) { c.Model, c.Labels, c.MaxTokens = read(t, "model.onnx"), letters(14), 600 },
 			want:   []string{"with 600 tokens"},
 		},
 		"no embeddings to be had": {

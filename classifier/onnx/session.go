@@ -50,6 +50,15 @@ func openSession(src source, sig *signature, on device) (session, error) {
 	return s, nil
 }
 
+// probeCUDA says whether the library has been built with CUDA.
+func probeCUDA() error {
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return fmt.Errorf("make CUDA options: %w", err)
+	}
+	return cuda.Destroy()
+}
+
 // addCUDA lets a session run on a GPU. Every step's error counts: after a
 // failed one ONNX Runtime would open a session on the CPU without a word.
 func addCUDA(options *ort.SessionOptions, id int) error {

@@ -15,6 +15,7 @@ import (
 type question struct {
 	Text  string `json:"text"`
 	Label string `json:"label"`
+	Lang  string `json:"lang"` // ISO 639-1, or "" where the data set does not tell
 }
 
 // sources are the folders of a training.

@@ -28,8 +28,9 @@ func command(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&data.also, "also", "classifier/train/chat", "second such folder, to learn from and be measured on as well; with a words.tsv, from that too")
 	flags.IntVar(&data.times, "times", 1, "how often the questions of -also are seen for once of -data's")
 	out := flags.String("out", "", "file to write the model to")
-	eval := flags.String("eval", "", "do not train, measure a built-in model: onnx or linear")
-	library := flags.String("library", "", "path of libonnxruntime.so, for -eval onnx")
+	eval := flags.String("eval", "", "do not train, measure a built-in model: onnx, small or linear")
+	mixture := flags.String("fit", "", "do not train, find the powers of a built-in mixture: onnx or small")
+	library := flags.String("library", "", "path of libonnxruntime.so, for -eval onnx and small; \"\" to search")
 	flags.IntVar(&s.buckets, "buckets", 40960, "hash buckets; one takes a byte for each label")
 	flags.IntVar(&s.epochs, "epochs", 8, "how often every question is seen")
 	flags.Float64Var(&s.rate, "rate", 0.3, "learning rate")
@@ -41,14 +42,23 @@ func command(ctx context.Context, args []string, stdout io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	if data.main == "" || (*out == "") == (*eval == "") {
-		return errors.New("give -data and one of -out and -eval")
+	given := 0
+	for _, f := range []string{*out, *eval, *mixture} {
+		if f != "" {
+			given++
+		}
+	}
+	if data.main == "" || given != 1 {
+		return errors.New("give -data and one of -out, -eval and -fit")
 	}
 	if data.times < 1 {
 		return fmt.Errorf("-times is %d, below 1", data.times)
 	}
 	if err := s.check(); err != nil {
 		return err
+	}
+	if *mixture != "" {
+		return fit(ctx, *mixture, *library, data, stdout)
 	}
 	if *eval != "" {
 		model, err := builtin.Open(builtin.Options{Model: *eval, Library: *library})
@@ -115,6 +125,12 @@ func measure(ctx context.Context, m classifier.Model, data sources, stdout io.Wr
 				return fmt.Errorf("%s/%s.jsonl: %w", dir, name, err)
 			}
 			fmt.Fprintf(stdout, "%s/%s.jsonl: %v\n", dir, name, r)
+			if name != "test" {
+				continue
+			}
+			if err := r.tables(stdout); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -122,8 +122,10 @@ func TestCommandRefuses(t *testing.T) {
 		want string
 	}{
 		"no data":              {args: []string{"-data", "", "-out", out}, want: "give -data"},
-		"nothing to do":        {args: []string{"-data", good}, want: "one of -out and -eval"},
-		"both":                 {args: []string{"-data", good, "-out", out, "-eval", "linear"}, want: "one of -out and -eval"},
+		"nothing to do":        {args: []string{"-data", good}, want: "one of -out, -eval and -fit"},
+		"both":                 {args: []string{"-data", good, "-out", out, "-eval", "linear"}, want: "one of -out, -eval and -fit"},
+		"two things to do":     {args: []string{"-data", good, "-fit", "onnx", "-eval", "linear"}, want: "one of -out, -eval and -fit"},
+		"a strange mixture":    {args: []string{"-data", good, "-fit", "bert"}, want: `"bert"`},
 		"a strange model":      {args: []string{"-data", good, "-eval", "bert"}, want: `"bert"`},
 		"no such folder":       {args: []string{"-data", "/no/such", "-also", "", "-out", out}, want: "/no/such/train.jsonl"},
 		"a broken line":        {args: []string{"-data", with("train.jsonl", "{}\n{"), "-also", "", "-out", out}, want: "line 1 has no text or no label"},
@@ -150,12 +152,33 @@ func TestEvaluate(t *testing.T) {
 		"c": {Category: "x", Confidence: .5}, "d": {Category: "x", Confidence: .5},
 	}
 	c := classifier.Func(func(_ context.Context, text string) (classifier.Result, error) { return answers[text], nil })
-	got, err := evaluate(t.Context(), c, []question{{"a", "x"}, {"b", "y"}, {"c", "x"}, {"d", "x"}})
+	got, err := evaluate(t.Context(), c, []question{
+		{Text: "a", Label: "x", Lang: "en"}, {Text: "b", Label: "y", Lang: "de"}, {Text: "c", Label: "x", Lang: "en"}, {Text: "d", Label: "x"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.right != 3 || math.Abs(got.error-(.5*.4+.5*.5)) > 1e-9 || got.above[8] != (tally{2, 1}) || got.above[5] != (tally{4, 3}) {
 		t.Errorf("got %+v", got)
+	}
+	var tables strings.Builder
+	if err := got.tables(&tables); err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for line := range strings.Lines(tables.String()) {
+		rows = append(rows, strings.Join(strings.Fields(line), " "))
+	}
+	if want := []string{
+		"category questions accuracy answered right",
+		"x 3 1.000 4 0.750",
+		"y 1 0.000 0 0.000",
+		"",
+		"language questions accuracy",
+		"de 1 0.000",
+		"en 2 1.000",
+	}; !slices.Equal(rows, want) {
+		t.Errorf("got %q, want %q", rows, want)
 	}
 }
 
@@ -179,7 +202,7 @@ func TestWordsAreQuestions(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "words.tsv"), "es\tlaw\tcontrato, juez\nfr\tart\tpeintre\n")
 	words, err := readWords(dir)
-	if want := []question{{"contrato", "law"}, {"juez", "law"}, {"peintre", "art"}}; err != nil || !slices.Equal(words, want) {
+	if want := []question{{Text: "contrato", Label: "law"}, {Text: "juez", Label: "law"}, {Text: "peintre", Label: "art"}}; err != nil || !slices.Equal(words, want) {
 		t.Errorf("got %v, %v; want %v", words, err, want)
 	}
 	write(t, filepath.Join(dir, "words.tsv"), "es\tlaw\tcontrato\nes law\n")
