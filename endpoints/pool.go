@@ -2,6 +2,7 @@ package endpoints
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,13 +11,15 @@ import (
 	"semantic-epp/telemetry"
 )
 
-// Report keeps GIE's gauges of a pool true until ctx ends: its averages and the
-// number of endpoints that answer.
-func (s *Store) Report(ctx context.Context, pool string, every time.Duration) {
+// Report keeps GIE's gauges true until ctx ends: the averages of each pool and
+// the number of its endpoints that answer. Without SetPools, all endpoints are
+// the pool of the name given. A pool that goes is reported as empty from then on.
+func (s *Store) Report(ctx context.Context, name string, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
+	seen := map[string]bool{}
 	for {
-		s.report(pool)
+		s.report(name, seen)
 		select {
 		case <-ctx.Done():
 			return
@@ -25,13 +28,41 @@ func (s *Store) Report(ctx context.Context, pool string, every time.Duration) {
 	}
 }
 
-func (s *Store) report(pool string) {
+// report adds the pools that it reports to seen.
+func (s *Store) report(name string, seen map[string]bool) {
 	eps := s.Snapshot().Endpoints
-	var kv, waiting, running float64
 	down := 0
 	for _, ep := range eps {
 		if ep.Load.Down() {
 			down++
+		}
+	}
+	telemetry.EndpointsDown(down)
+	pools := s.pools.Load()
+	if pools == nil {
+		reportPool(name, eps)
+		return
+	}
+	for _, pool := range *pools {
+		seen[pool] = true
+	}
+	for pool := range seen {
+		var members []*Endpoint
+		for _, ep := range eps {
+			if slices.Contains(ep.Pools, pool) {
+				members = append(members, ep)
+			}
+		}
+		reportPool(pool, members)
+	}
+}
+
+func reportPool(pool string, eps []*Endpoint) {
+	var kv, waiting, running float64
+	answering := 0
+	for _, ep := range eps {
+		if !ep.Load.Down() {
+			answering++
 		}
 		m := ep.GetMetrics()
 		kv += m.KVCacheUsagePercent
@@ -42,8 +73,7 @@ func (s *Store) report(pool string) {
 	metrics.RecordInferencePoolAvgKVCache(pool, kv/n)
 	metrics.RecordInferencePoolAvgQueueSize(pool, waiting/n)
 	metrics.RecordInferencePoolAvgRunningRequests(pool, running/n)
-	metrics.RecordInferencePoolReadyPods(pool, float64(len(eps)-down))
-	telemetry.EndpointsDown(down)
+	metrics.RecordInferencePoolReadyPods(pool, float64(answering))
 }
 
 // QueueCollector exposes the queue of each endpoint under the name that GIE
@@ -54,7 +84,8 @@ type QueueCollector struct {
 	desc  *prometheus.Desc
 }
 
-// NewQueueCollector returns the collector of a pool.
+// NewQueueCollector returns the collector; pool is the name for endpoints that
+// belong to none.
 func NewQueueCollector(store *Store, pool string) *QueueCollector {
 	return &QueueCollector{store: store, pool: pool, desc: prometheus.NewDesc(
 		"inference_pool_per_pod_queue_size",
@@ -65,10 +96,16 @@ func NewQueueCollector(store *Store, pool string) *QueueCollector {
 // Describe sends the one description.
 func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
 
-// Collect sends one gauge an endpoint.
+// Collect sends one gauge for each endpoint and pool that it is in.
 func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, ep := range c.store.Snapshot().Endpoints {
-		ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue,
-			float64(ep.GetMetrics().WaitingQueueSize), c.pool, ep.GetMetadata().NamespacedName.Name)
+		pools := ep.Pools
+		if len(pools) == 0 {
+			pools = []string{c.pool}
+		}
+		for _, pool := range pools {
+			ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue,
+				float64(ep.GetMetrics().WaitingQueueSize), pool, ep.GetMetadata().NamespacedName.Name)
+		}
 	}
 }

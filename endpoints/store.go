@@ -2,6 +2,7 @@ package endpoints
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -24,6 +25,25 @@ type Endpoint struct {
 	Address string
 	// Load counts the requests on their way there.
 	Load *Load
+	// Pools are the names of the InferencePools that select it, sorted; none
+	// where endpoints come from elsewhere.
+	Pools []string
+	// Models are the names of the models that its pod, or else its pools, are
+	// declared to serve, sorted; none where nothing is declared.
+	Models []string
+}
+
+// In says whether the endpoint belongs to one of the pools.
+func (e *Endpoint) In(pools []string) bool {
+	return slices.ContainsFunc(e.Pools, func(pool string) bool { return slices.Contains(pools, pool) })
+}
+
+// A Replica is an endpoint as a source of endpoints describes it. Metadata must
+// have a name that no other replica has; the fields are those of [Endpoint].
+type Replica struct {
+	Metadata *fwkdl.EndpointMetadata
+	Pools    []string
+	Models   []string
 }
 
 // A Snapshot is the set of endpoints at one moment. It never changes; when the
@@ -45,6 +65,7 @@ type Store struct {
 	factory    Factory
 	snapshot   atomic.Pointer[Snapshot]
 	objectives atomic.Pointer[map[string]int]
+	pools      atomic.Pointer[[]string]
 
 	mu        sync.Mutex // orders writers
 	endpoints map[types.NamespacedName]*Endpoint
@@ -77,25 +98,50 @@ func (s *Store) Names() []types.NamespacedName {
 	return names
 }
 
-// A Change is what Apply did, in numbers of endpoints.
+// A Change is what Set did, in numbers of endpoints.
 type Change struct{ Added, Updated, Removed int }
 
-// Apply makes the store hold just the endpoints and objectives of a file.
-// Endpoints that stay as they were keep their metrics and their load. ctx bounds
-// the polling of new endpoints, not the call.
+// Apply makes the store hold just the endpoints and objectives of a file. ctx
+// bounds the polling of new endpoints, not the call.
 func (s *Store) Apply(ctx context.Context, file *config.Endpoints) (Change, error) {
+	replicas := make([]Replica, len(file.Endpoints))
+	for i := range file.Endpoints {
+		replicas[i].Metadata = metadata(&file.Endpoints[i])
+	}
+	change, err := s.Set(ctx, replicas)
+	objectives := make(map[string]int, len(file.Objectives))
+	for _, o := range file.Objectives {
+		objectives[o.Name] = o.Priority
+	}
+	s.SetObjectives(objectives)
+	return change, err
+}
+
+// SetObjectives makes the store hold just these objectives, priority by name.
+// The map must not change afterwards.
+func (s *Store) SetObjectives(priorities map[string]int) { s.objectives.Store(&priorities) }
+
+// SetPools says which pools there are, so that those without endpoints are
+// reported too. The slice must not change afterwards.
+func (s *Store) SetPools(names []string) { s.pools.Store(&names) }
+
+// Set makes the store hold just these replicas. Endpoints that stay as they
+// were keep their metrics and their load. ctx bounds the polling of new
+// endpoints, not the call. An error names the endpoints that could not be
+// polled; the others are in place.
+func (s *Store) Set(ctx context.Context, replicas []Replica) (Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var change Change
-	wanted := make(map[types.NamespacedName]bool, len(file.Endpoints))
-	for i := range file.Endpoints {
-		meta := metadata(&file.Endpoints[i])
+	var errs []error
+	wanted := make(map[types.NamespacedName]bool, len(replicas))
+	for i := range replicas {
+		meta := replicas[i].Metadata
 		wanted[meta.NamespacedName] = true
 		old, ok := s.endpoints[meta.NamespacedName]
 		switch {
 		case ok && sameTarget(old.GetMetadata(), meta):
-			if !maps.Equal(old.GetMetadata().Labels, meta.Labels) {
-				old.UpdateMetadata(meta)
+			if s.update(old, &replicas[i]) {
 				change.Updated++
 			}
 			continue
@@ -105,8 +151,8 @@ func (s *Store) Apply(ctx context.Context, file *config.Endpoints) (Change, erro
 		default:
 			change.Added++
 		}
-		if err := s.add(ctx, meta); err != nil {
-			return change, err
+		if err := s.add(ctx, &replicas[i]); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	for name := range s.endpoints {
@@ -115,16 +161,30 @@ func (s *Store) Apply(ctx context.Context, file *config.Endpoints) (Change, erro
 			change.Removed++
 		}
 	}
-	objectives := make(map[string]int, len(file.Objectives))
-	for _, o := range file.Objectives {
-		objectives[o.Name] = o.Priority
+	if change != (Change{}) {
+		s.publish()
 	}
-	s.objectives.Store(&objectives)
-	s.publish()
-	return change, nil
+	return change, errors.Join(errs...)
 }
 
-func (s *Store) add(ctx context.Context, meta *fwkdl.EndpointMetadata) error {
+// update tells whether anything but the target changed. Snapshots share the
+// endpoints, so a change of ours makes a new one around the same server.
+func (s *Store) update(old *Endpoint, r *Replica) bool {
+	same := slices.Equal(old.Pools, r.Pools) && slices.Equal(old.Models, r.Models)
+	if same && maps.Equal(old.GetMetadata().Labels, r.Metadata.Labels) {
+		return false
+	}
+	old.UpdateMetadata(r.Metadata)
+	if !same {
+		renewed := *old
+		renewed.Pools, renewed.Models = r.Pools, r.Models
+		s.endpoints[r.Metadata.NamespacedName] = &renewed
+	}
+	return true
+}
+
+func (s *Store) add(ctx context.Context, r *Replica) error {
+	meta := r.Metadata
 	inner := s.factory.NewEndpoint(ctx, meta, nil)
 	if inner == nil {
 		return fmt.Errorf("start polling endpoint %s", meta.NamespacedName)
@@ -133,6 +193,8 @@ func (s *Store) add(ctx context.Context, meta *fwkdl.EndpointMetadata) error {
 		Endpoint: inner,
 		Address:  net.JoinHostPort(meta.Address, meta.Port),
 		Load:     LoadOf(inner),
+		Pools:    r.Pools,
+		Models:   r.Models,
 	}
 	republish := func() {
 		// From the polling goroutine, which remove waits for under the lock.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"go.uber.org/goleak"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/datalayer"
 	fwkdl "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/framework/interface/datalayer"
 
@@ -243,5 +244,78 @@ func TestWatchOfABadFileFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "endpoints.yaml")
 	if _, err := endpoints.Watch(t.Context(), path, newStore(t), logr.Discard()); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v does not name the missing file", err)
+	}
+}
+
+// still makes endpoints that nothing polls.
+type still struct{ made, released int }
+
+func (f *still) NewEndpoint(_ context.Context, meta *fwkdl.EndpointMetadata, _ datalayer.PoolInfo) fwkdl.Endpoint {
+	f.made++
+	return fwkdl.NewEndpoint(meta, nil)
+}
+
+func (f *still) ReleaseEndpoint(fwkdl.Endpoint) { f.released++ }
+
+func replica(name, address string, pools ...string) endpoints.Replica {
+	return endpoints.Replica{
+		Metadata: &fwkdl.EndpointMetadata{NamespacedName: types.NamespacedName{Namespace: "default", Name: name}, Address: address, Port: "8000"},
+		Pools:    pools,
+	}
+}
+
+func TestAnEndpointKeepsItsLoadWhenItsPoolsChange(t *testing.T) {
+	factory := &still{}
+	store := endpoints.NewStore(factory)
+	set := func(r endpoints.Replica) endpoints.Change {
+		change, err := store.Set(t.Context(), []endpoints.Replica{r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return change
+	}
+	set(replica("a", "10.0.0.1", "llama"))
+	before := store.Snapshot().Endpoints[0]
+	ticket := before.Load.Begin(before.GetMetrics())
+	defer ticket.End()
+	if change := set(replica("a", "10.0.0.1", "llama", "phi")); change.Updated != 1 {
+		t.Errorf("change is %+v", change)
+	}
+	after := store.Snapshot().Endpoints[0]
+	if !after.In([]string{"phi"}) || before.In([]string{"phi"}) {
+		t.Errorf("pools were %v and are %v", before.Pools, after.Pools)
+	}
+	if after.Load.InFlight() != 1 || factory.made != 1 || factory.released != 0 {
+		t.Errorf("%d in flight, made %d times, released %d times", after.Load.InFlight(), factory.made, factory.released)
+	}
+	snapshot := store.Snapshot()
+	if change := set(replica("a", "10.0.0.1", "llama", "phi")); change != (endpoints.Change{}) || store.Snapshot() != snapshot {
+		t.Errorf("without a change there is %+v, and a new snapshot: %v", change, store.Snapshot() != snapshot)
+	}
+	set(replica("a", "10.0.0.2", "phi"))
+	if got := store.Snapshot().Endpoints[0]; got.Load.InFlight() != 0 || factory.released != 1 {
+		t.Errorf("another server has %d in flight, the former was released %d times", got.Load.InFlight(), factory.released)
+	}
+}
+
+func TestServedElsewhere(t *testing.T) {
+	tests := map[string]struct {
+		picked, served string
+		want           bool
+	}{
+		"the picked one":                 {"10.0.0.1:8000", "10.0.0.1:8000", false},
+		"another":                        {"10.0.0.1:8000", "10.0.0.2:8000", true},
+		"another port":                   {"10.0.0.1:8000", "10.0.0.1:8001", true},
+		"the second of a list":           {"10.0.0.1:8000, 10.0.0.2:8000", "10.0.0.2:8000", false},
+		"none of a list":                 {"10.0.0.1:8000,10.0.0.2:8000", "10.0.0.3:8000", true},
+		"a gateway that does not report": {"10.0.0.1:8000", "", false},
+		"nothing was picked":             {"", "10.0.0.1:8000", false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := endpoints.ServedElsewhere(tc.picked, tc.served); got != tc.want {
+				t.Errorf("got %v", got)
+			}
+		})
 	}
 }

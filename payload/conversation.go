@@ -34,6 +34,7 @@ func (r *Request) readConversation(s *scanner, k key) {
 		var t texts
 		s.content(&s.at.item, &t)
 		r.text, r.textSize = span{from, s.pos}, t.size
+		s.shape.Messages, s.shape.UserTurns = 1, 1
 	case k == keyMessages:
 		s.skip()
 		s.refuse("messages", "messages must be an array of objects")
@@ -69,31 +70,108 @@ func (r *Request) readMessage(s *scanner) {
 		s.refuse(s.at.param(keyUnknown), fmt.Sprintf("the elements of %s must be objects", keyNames[s.at.list]))
 		return
 	}
-	user, message := false, true
+	from, before := s.pos, s.shape
+	who, what := otherRole, messageItem
 	var t texts
 	var at span
-	o := object{matter: messageKeys}
+	o := object{matter: messageKeys(r.API)}
 	for more := s.open('}'); more; more = s.next('}') {
 		switch s.key(&o) {
 		case keyRole:
-			user = string(s.symbol(keyRole)) == "user"
+			who = roleOf(s.symbol(keyRole))
 		case keyType:
 			if r.API != Responses {
 				s.skip() // means nothing in a chat message
 			} else if kind := s.symbol(keyType); kind != nil {
-				message = string(kind) == "message"
+				what = itemOf(kind)
 			}
 		case keyContent:
 			s.peek()
 			at.from = s.pos
 			s.messageContent(&t)
 			at.to = s.pos
+		case keyToolCalls:
+			s.shape.ToolBytes += s.value().size()
+		case keyOutput:
+			s.measure()
 		default:
 			s.skip()
 		}
 	}
-	if message && t.size > 0 && (user || !r.fromUser) {
+	switch what {
+	case messageItem:
+		r.countMessage(s, who, t.size > 0, before)
+	case toolCallItem:
+		s.shape.ToolBytes += s.pos - from
+	case toolResultItem:
+		s.shape.ToolResults++
+	}
+	user := who == userRole
+	if what == messageItem && t.size > 0 && (user || !r.fromUser) {
 		r.text, r.textSize, r.fromUser = at, t.size, user
+	}
+}
+
+// countMessage notes the message that was passed just now: whose it is, whether
+// it has text, and what was counted before it.
+func (r *Request) countMessage(s *scanner, who role, text bool, before Shape) {
+	s.shape.Messages++
+	switch who {
+	case userRole:
+		// Anthropic's tool results come as messages of the user's.
+		if s.shape.ToolResults == before.ToolResults || text {
+			s.shape.UserTurns++
+		}
+	case toolRole:
+		s.shape.ToolResults++
+	case systemRole:
+		r.lastSystem = s.pos
+	}
+}
+
+// A role is who wrote a message, as far as that matters.
+type role uint8
+
+const (
+	otherRole role = iota
+	userRole
+	systemRole // also OpenAI's newer name for it, developer
+	toolRole   // also OpenAI's older name for it, function
+)
+
+func roleOf(name []byte) role {
+	switch string(name) {
+	case "user":
+		return userRole
+	case "system", "developer":
+		return systemRole
+	case "tool", "function":
+		return toolRole
+	default:
+		return otherRole
+	}
+}
+
+// An item is what an input item of Responses is, as far as that matters.
+type item uint8
+
+const (
+	otherItem item = iota
+	messageItem
+	toolCallItem
+	toolResultItem
+)
+
+func itemOf(kind []byte) item {
+	switch {
+	case string(kind) == "message":
+		return messageItem
+	case bytes.HasSuffix(kind, []byte("_call")):
+		return toolCallItem
+	case bytes.HasSuffix(kind, []byte("_call_output")):
+		return toolResultItem
+	default:
+		return otherItem
 	}
 }
 
@@ -134,14 +212,14 @@ func (t *texts) add(raw []byte) {
 // and arrays in the array are tokens and no text. index counts the elements.
 func (s *scanner) content(index *int, t *texts) {
 	if s.peek() == '"' {
-		t.add(s.str())
+		t.add(s.counted())
 		return
 	}
 	for more := s.open(']'); more; more = s.next(']') {
 		*index++
 		switch c := s.peek(); c {
 		case '"':
-			t.add(s.str())
+			t.add(s.counted())
 		case '{':
 			t.add(s.part())
 		case 't', 'f', 'n':
@@ -158,7 +236,9 @@ func (s *scanner) content(index *int, t *texts) {
 // text are those that vLLM knows (vllm/entrypoints/chat_utils.py); images,
 // audio, documents, tool calls and tool results have none.
 func (s *scanner) part() []byte {
-	var kind, text, refusal, thinking []byte
+	from := s.pos
+	var kind []byte
+	var text, refusal, thinking sizedText
 	notText := false
 	o := object{matter: partKeys}
 	for more := s.open('}'); more; more = s.next('}') {
@@ -172,36 +252,45 @@ func (s *scanner) part() []byte {
 			refusal = s.maybeText()
 		case keyThinking:
 			thinking = s.maybeText()
+		case keyContent:
+			s.measure() // of a tool result
 		default:
 			s.skip()
 		}
 	}
-	switch string(kind) {
-	case "text", "input_text", "output_text":
+	var told sizedText
+	switch {
+	case string(kind) == "text", string(kind) == "input_text", string(kind) == "output_text":
 		if notText {
 			s.refuse(s.at.param(keyText), "text must be a string or null")
 		}
-		return text
-	case "refusal":
-		return refusal
-	case "thinking":
-		return thinking
-	default:
-		return nil
+		told = text
+	case string(kind) == "refusal":
+		told = refusal
+	case string(kind) == "thinking":
+		told = thinking
+	case isImage(kind):
+		s.shape.Images++
+	case bytes.HasSuffix(kind, []byte("tool_result")):
+		s.shape.ToolResults++
+	case bytes.HasSuffix(kind, []byte("tool_use")):
+		s.shape.ToolBytes += s.pos - from
 	}
+	s.shape.TextBytes += told.size
+	return told.raw
 }
 
-// maybeText passes a value and returns the inside of it if it is a string.
-func (s *scanner) maybeText() []byte {
+// maybeText passes a value and returns its text if it is a string.
+func (s *scanner) maybeText() sizedText {
 	if s.peek() == '"' {
-		return s.str()
+		return s.sized()
 	}
 	s.skip()
-	return nil
+	return sizedText{}
 }
 
 // longestSymbol is more than the roles and types that we know are long.
-const longestSymbol = 16
+const longestSymbol = 48
 
 // symbol passes the value of a key that must be a string or null, and returns
 // it decoded and cut to longestSymbol bytes; null is nil. The next call may

@@ -1,5 +1,6 @@
 // Package payload says what is in the bytes of an LLM API request, edits them
-// in place, and reads token usage from replies.
+// in place, answers in place of a model, reads token usage from replies and
+// restores the model's name in them.
 //
 // It knows nothing about Envoy, Kubernetes or models, and keeps no text of its
 // own: a [Request] holds positions in the body it was parsed from.
@@ -14,9 +15,11 @@
 // UTF-8 and nothing else, and refuses a request in which a key that matters
 // appears twice in one object or in another spelling:
 //
-//   - in the request: model, messages, prompt, input, stream, cache_salt, system, instructions
-//   - in a message or input item: type, role, content
-//   - in a content part: type, text, refusal, thinking
+//   - in the request: model, messages, prompt, input, stream, cache_salt, system, instructions, tools, functions
+//   - in a message: type, role, content, tool_calls; in an input item: type, role, content, output
+//   - in a content part: type, text, refusal, thinking, content
+//
+// [Request.Apply] does the same for every field that an edit is about.
 //
 // Another spelling is one that differs in letter case as Unicode simple case
 // folding sees it (which adds long s and the Kelvin sign), or that goes on
@@ -29,6 +32,10 @@
 // # Cost
 //
 // Parse goes over the body once, allocates the same few objects for any body,
-// and never recurses. A [UsageReader] works in time linear in the reply and
-// holds less than 64 KiB, whatever the reply is.
+// and never recurses. [Request.Apply] looks again at what stands around the
+// conversation, and at the messages up to the last one of the system's if there
+// is a system prompt to set; it copies nothing that is large, unless the body
+// falls into many parts. A [UsageReader] works in time linear in the reply and
+// holds less than 64 KiB, whatever the reply is; a [ModelRestorer] holds less
+// than 2 KiB for any name that Parse accepts.
 package payload

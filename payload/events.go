@@ -3,7 +3,7 @@ package payload
 import "bytes"
 
 // events goes over a stream of server-sent events that comes in parts, cut
-// anywhere, and hands their data to a finder. It follows
+// anywhere, and tells their data from the rest. It follows
 // https://html.spec.whatwg.org/multipage/server-sent-events.html: lines end
 // with LF, CRLF or CR, an empty line ends the event, and the data lines of one
 // event belong together.
@@ -18,52 +18,58 @@ const (
 	notData   = -1
 )
 
-// usageMark is in the data of every event that has usage.
-var usageMark = []byte(`usage"`)
+// A stretch is what some bytes of a stream are.
+type stretch uint8
 
-// write takes the next part of the stream.
-func (e *events) write(part []byte, f *finder) {
-	for len(part) > 0 {
-		c := part[0]
-		if e.afterCR {
-			e.afterCR = false
-			if c == '\n' {
-				part = part[1:]
-				continue
-			}
+const (
+	framing   stretch = iota // names of fields, other fields than data, ends of lines
+	firstData                // data that is the first of its event
+	moreData                 // data behind that
+	eventEnd                 // the end of an event that had data
+)
+
+// next takes bytes of one kind from the beginning of the part, which must not
+// be empty. It returns how many, and what they are.
+func (e *events) next(part []byte) (n int, what stretch) {
+	c := part[0]
+	if e.afterCR {
+		e.afterCR = false
+		if c == '\n' {
+			return 1, framing
 		}
-		switch {
-		case c == '\n' || c == '\r':
-			e.endLine(c, f)
-			part = part[1:]
-		case e.field == len(dataField):
-			line := part[:lineLen(part)]
-			part = part[len(line):]
-			// Most events of a stream are whole in one part and have no usage:
-			// a search tells so faster than the finder.
-			if e.data || !endsEvent(part) || bytes.Contains(line, usageMark) {
-				f.write(line)
-			}
-			e.data = true
-		case e.field == notData:
-			part = part[lineLen(part):]
-		case c == dataField[e.field]:
-			e.field++
-			part = part[1:]
-		default:
-			e.field = notData
+	}
+	switch {
+	case c == '\n' || c == '\r':
+		return 1, e.endLine(c)
+	case e.field == len(dataField):
+		what = firstData
+		if e.data {
+			what = moreData
 		}
+		e.data = true
+		return lineLen(part), what
+	case e.field == 0 && bytes.HasPrefix(part, []byte(dataField)):
+		e.field = len(dataField)
+		return len(dataField), framing
+	case e.field != notData && c == dataField[e.field]:
+		e.field++
+		return 1, framing
+	default:
+		e.field = notData
+		return lineLen(part), framing
 	}
 }
 
 // endLine takes the first byte of a line's end.
-func (e *events) endLine(c byte, f *finder) {
+func (e *events) endLine(c byte) stretch {
+	what := framing
 	if e.field == 0 && e.data {
-		f.reset()
 		e.data = false
+		what = eventEnd
 	}
 	e.field = 0
 	e.afterCR = c == '\r'
+	return what
 }
 
 // endsEvent reports whether a line and the event with it end here.

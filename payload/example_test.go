@@ -46,3 +46,36 @@ func ExampleUsageReader() {
 	fmt.Println(usage.PromptTokens, usage.CompletionTokens, ok)
 	// Output: 9 1 true
 }
+
+func ExampleRequest_Apply() {
+	body := []byte(`{"model": "auto", "logprobs": true, "messages": [{"role": "user", "content": "What is 2+2?"}]}`)
+	r, err := payload.Parse(payload.ChatCompletions, body)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	parts, err := r.Apply(payload.Edits{
+		Block:        []string{"logprobs"},
+		MaxTokens:    500,
+		Reasoning:    payload.Reasoning{Field: payload.Field{Name: "enable_thinking", Value: []byte("true")}, InTemplate: true},
+		SystemPrompt: payload.SystemPrompt{Text: "Be brief."},
+		Model:        "phi4-mini",
+	})
+	fmt.Printf("%s %v\n", bytes.Join(parts, nil), err)
+	// Output:
+	// {"model": "phi4-mini","max_completion_tokens":500,"chat_template_kwargs":{"enable_thinking":true}, "messages": [{"role":"system","content":"Be brief."},{"role": "user", "content": "What is 2+2?"}]} <nil>
+}
+
+func ExampleAnswer() {
+	contentType, body, err := payload.Answer(payload.Messages, false, payload.AnswerText{Model: "auto", Text: "Not here.", ID: "1"})
+	fmt.Printf("%s\n%s %v\n", contentType, body, err)
+	// Output:
+	// application/json
+	// {"id":"msg_1","type":"message","role":"assistant","model":"auto","content":[{"type":"text","text":"Not here."}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":0,"output_tokens":0}} <nil>
+}
+
+func ExampleModelRestorer() {
+	m := payload.NewModelRestorer(payload.ChatCompletions, "application/json", "", "phi4-mini", "support-bot")
+	fmt.Printf("%s%s%s\n", m.Rewrite([]byte(`{"model": "phi4-`)), m.Rewrite([]byte(`mini", "choices": []}`)), m.End())
+	// Output: {"model": "support-bot", "choices": []}
+}

@@ -6,42 +6,20 @@ import (
 )
 
 // A finder goes over a JSON object that comes in parts, cut anywhere, and hands
-// out the object that is its member "usage", or that of its member named by
-// wrapper. It looks at structure only: what stands in strings or deeper inside
-// is not taken for usage. An object behind the first is a new one.
-//
-// It validates nothing. Names must be written without escapes.
+// out the object that is its member "usage", or that of the walker's wrapper.
 type finder struct {
-	wrapper string              // member of the outer object to look into as well, if not empty
-	found   func(object []byte) // called with each; must not keep it
-
-	depth int // arrays and objects open now
-	path  int // how many of them, from outside, may hold usage: none, the object, or also the wrapper
-
-	inString bool
-	escaped  bool    // in a string, behind a backslash
-	inName   bool    // the string is a name in the innermost object of the path
-	name     [9]byte // that name, cut to one more than the longest that matters
-	nameLen  int
-	member   member // what came of it
+	walker
+	found func(object []byte) // called with each; must not keep it
 
 	capturing bool
 	usage     []byte // the object so far, if it does not exceed maxUsage
 }
 
-// A member says which member of the path's innermost object is being read.
-type member uint8
-
-const (
-	nameComes member = iota // its name is next
-	otherMember
-	usageMember
-	wrapperMember
-)
-
 // reset forgets an object that broke off.
 func (f *finder) reset() {
-	*f = finder{wrapper: f.wrapper, found: f.found, usage: f.usage[:0]}
+	f.walker.reset()
+	f.capturing = false
+	f.usage = f.usage[:0]
 }
 
 // write takes the next part.
@@ -56,19 +34,16 @@ func (f *finder) write(part []byte) {
 		}
 		switch c := part[i]; c {
 		case '"':
-			f.inString = true
-			f.inName = !f.capturing && f.path > 0 && f.depth == f.path && f.member == nameComes
-			f.nameLen = 0
+			f.quote()
 		case '{', '[':
-			if f.begin(c) {
+			if c == '{' && f.path > 0 && f.atTarget() {
 				from = i
+				f.capturing = true
+				f.usage = f.usage[:0]
 			}
+			f.open(c)
 		case '}', ']':
-			if f.depth == 0 {
-				continue
-			}
-			f.depth--
-			f.path = min(f.path, f.depth)
+			f.close()
 			if f.capturing && f.depth == f.path {
 				f.capture(part[from : i+1])
 				f.capturing = false
@@ -77,77 +52,11 @@ func (f *finder) write(part []byte) {
 				}
 			}
 		case ',':
-			if f.depth == f.path {
-				f.member = nameComes
-			}
+			f.comma()
 		}
 	}
 	if f.capturing {
 		f.capture(part[from:])
-	}
-}
-
-// begin opens an array or object, and reports whether it is the usage.
-func (f *finder) begin(bracket byte) bool {
-	inPath := f.depth == f.path
-	f.depth++
-	if !inPath || f.capturing || bracket != '{' {
-		return false
-	}
-	switch {
-	case f.depth == 1, f.member == wrapperMember:
-		f.path = f.depth
-		f.member = nameComes
-	case f.member == usageMember:
-		f.capturing = true
-		f.usage = f.usage[:0]
-		return true
-	}
-	return false
-}
-
-// passString goes on in a string at i, and returns the position of its closing
-// quote or the end of the part.
-func (f *finder) passString(part []byte, i int) int {
-	from := i
-	if f.escaped {
-		f.escaped = false
-		i++
-	}
-	for {
-		i = passUnquoted(part, i)
-		if i >= len(part) {
-			i = len(part)
-			break
-		}
-		if part[i] == '"' {
-			f.inString = false
-			break
-		}
-		if i+1 == len(part) {
-			f.escaped = true
-			i++
-			break
-		}
-		i += 2
-	}
-	if f.inName {
-		f.nameLen += copy(f.name[f.nameLen:], part[from:i])
-		if !f.inString {
-			f.member = f.memberNamed(f.name[:f.nameLen])
-		}
-	}
-	return i
-}
-
-func (f *finder) memberNamed(name []byte) member {
-	switch {
-	case string(name) == "usage":
-		return usageMember
-	case f.depth == 1 && f.wrapper != "" && string(name) == f.wrapper:
-		return wrapperMember
-	default:
-		return otherMember
 	}
 }
 

@@ -3,8 +3,10 @@ package payload_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -226,4 +228,15 @@ func FuzzUsageReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// escaped returns the text as a JSON string in which everything is an escape.
+func escaped(text string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, unit := range utf16.Encode([]rune(text)) {
+		fmt.Fprintf(&b, `\u%04x`, unit)
+	}
+	b.WriteByte('"')
+	return b.String()
 }

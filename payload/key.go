@@ -1,7 +1,9 @@
 package payload
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -24,10 +26,14 @@ const (
 	keyText
 	keyRefusal
 	keyThinking
+	keyTools
+	keyFunctions
+	keyToolCalls
+	keyOutput
 )
 
 var keyNames = [...]string{"", "model", "messages", "prompt", "input", "stream", "cache_salt", "system", "instructions",
-	"type", "role", "content", "text", "refusal", "thinking"}
+	"type", "role", "content", "text", "refusal", "thinking", "tools", "functions", "tool_calls", "output"}
 
 // longestKey is the length of "instructions".
 const longestKey = 12
@@ -36,10 +42,18 @@ const longestKey = 12
 // content part.
 const (
 	requestKeys = keySet(1<<keyModel | 1<<keyMessages | 1<<keyPrompt | 1<<keyInput | 1<<keyStream | 1<<keyCacheSalt |
-		1<<keySystem | 1<<keyInstructions)
-	messageKeys = keySet(1<<keyType | 1<<keyRole | 1<<keyContent)
-	partKeys    = keySet(1<<keyType | 1<<keyText | 1<<keyRefusal | 1<<keyThinking)
+		1<<keySystem | 1<<keyInstructions | 1<<keyTools | 1<<keyFunctions)
+	chatKeys = keySet(1<<keyType | 1<<keyRole | 1<<keyContent | 1<<keyToolCalls)
+	itemKeys = keySet(1<<keyType | 1<<keyRole | 1<<keyContent | 1<<keyOutput)
+	partKeys = keySet(1<<keyType | 1<<keyText | 1<<keyRefusal | 1<<keyThinking | 1<<keyContent)
 )
+
+func messageKeys(api API) keySet {
+	if api == Responses {
+		return itemKeys
+	}
+	return chatKeys
+}
 
 type keySet uint32
 
@@ -59,12 +73,45 @@ func (s *scanner) key(o *object) key {
 	case !o.matter.has(k):
 		return keyUnknown
 	case !exact:
-		s.refuse(s.at.param(k), fmt.Sprintf("the key %q must be written exactly so: model servers disagree about other spellings", keyNames[k]))
+		s.refuse(s.at.param(k), otherSpelling(keyNames[k]))
 	case o.seen.has(k):
-		s.refuse(s.at.param(k), fmt.Sprintf("the key %q must not appear twice in one object: model servers disagree about which one counts", keyNames[k]))
+		s.refuse(s.at.param(k), twice(keyNames[k]))
 	}
 	o.seen |= 1 << k
 	return k
+}
+
+func otherSpelling(name string) string {
+	return fmt.Sprintf("the key %q must be written exactly so: model servers disagree about other spellings", name)
+}
+
+func twice(name string) string {
+	return fmt.Sprintf("the key %q must not appear twice in one object: model servers disagree about which one counts", name)
+}
+
+// sameKey reports whether some reader takes the raw name for the given one, and
+// whether all readers do. It sees other spellings as keyOf does, for any name.
+func sameKey(raw []byte, name string) (same, exact bool) {
+	if string(raw) == name {
+		return true, true
+	}
+	plain := true
+	for _, c := range raw {
+		plain = plain && c != '\\' && c < utf8.RuneSelf
+	}
+	if plain && len(raw) != len(name) {
+		return false, false
+	}
+	var buf [64]byte
+	// The Kelvin sign is three times as long as the letter that it folds to.
+	text, whole := appendText(buf[:0], raw, 3*len(name)+1)
+	if whole && string(text) == name {
+		return true, true
+	}
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		text, whole = text[:i], true
+	}
+	return whole && strings.EqualFold(string(text), name), false
 }
 
 // keyOf returns the key that some reader takes the raw name for, and whether
@@ -142,6 +189,14 @@ func keyNamed(name []byte) key {
 		return keyRefusal
 	case "thinking":
 		return keyThinking
+	case "tools":
+		return keyTools
+	case "functions":
+		return keyFunctions
+	case "tool_calls":
+		return keyToolCalls
+	case "output":
+		return keyOutput
 	}
 	return keyUnknown
 }

@@ -21,11 +21,14 @@ type Request struct {
 	Model     string // never empty, except for Other and ModelList
 	Stream    bool
 	CacheSalt string // vLLM's cache_salt: requests share prefix caches only with their own salt
+	Shape     Shape
 
 	body         []byte
 	model        span // value of "model"
 	conversation span // value of "messages", "prompt" or "input"
 	system       span // value of "system" or "instructions"
+	tools        span // value of "tools"
+	lastSystem   int  // where the last message of the system's in the conversation ends, 0 if there is none
 
 	text     span // value that holds the text of the prompt
 	textSize int  // raw bytes of its texts, and of what joins them
@@ -37,6 +40,8 @@ type Request struct {
 type span struct{ from, to int }
 
 func (p span) of(body []byte) []byte { return body[p.from:p.to:p.to] }
+
+func (p span) size() int { return p.to - p.from }
 
 // Parse reads the body of a request of the given API. The body must be JSON in
 // UTF-8, uncompressed. Keys that do not matter to the picker pass unread, and
@@ -57,6 +62,7 @@ func Parse(api API, body []byte) (*Request, error) {
 	if s.end(); s.err != nil {
 		return nil, s.err
 	}
+	r.Shape = s.shape
 	if r.model == (span{}) {
 		return nil, &Error{Status: http.StatusBadRequest, Param: "model", Message: "you must provide a model parameter"}
 	}
@@ -101,9 +107,16 @@ func (r *Request) read(s *scanner) {
 		case keyCacheSalt:
 			r.readCacheSalt(s)
 		case keySystem, keyInstructions:
-			if at := s.value(); k == systemKey(r.API) {
-				r.system = at
+			if k == systemKey(r.API) {
+				s.peek()
+				from := s.pos
+				s.measure()
+				r.system = span{from, s.pos}
+			} else {
+				s.skip()
 			}
+		case keyTools, keyFunctions:
+			r.readTools(s, k)
 		case keyMessages, keyPrompt, keyInput:
 			r.readConversation(s, k)
 		default:

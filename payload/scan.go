@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/http"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -25,6 +26,8 @@ type scanner struct {
 	err   *Error
 
 	at      place               // the object being read, for error texts
+	shape   Shape               // what was counted so far
+	surplus int                 // bytes by which the escapes so far are longer than what they mean
 	decoded [longestSymbol]byte // what symbol returns, if it had escapes
 }
 
@@ -230,6 +233,7 @@ func (s *scanner) str() []byte {
 				s.fail("an escape that JSON knows")
 				return nil
 			}
+			s.surplus += n - unescapedLen(d[i:])
 			i += n
 		case c < ' ':
 			s.pos = i
@@ -312,6 +316,22 @@ func escapeLen(d []byte) int {
 		}
 	}
 	return 0
+}
+
+// unescapedLen returns how many bytes of UTF-8 the valid escape means that d
+// begins with. Each half of a surrogate pair means two of the pair's four.
+func unescapedLen(d []byte) int {
+	if d[1] != 'u' {
+		return 1
+	}
+	switch r := hexRune(d); {
+	case r < 0x80:
+		return 1
+	case r < 0x800, utf16.IsSurrogate(r):
+		return 2
+	default:
+		return 3
+	}
 }
 
 // runesLen returns the length of the run of non-ASCII characters that d begins

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"strings"
@@ -57,6 +58,7 @@ const (
 func NewUsageReader(api API, contentType, contentEncoding string) *UsageReader {
 	u := &UsageReader{api: api, format: formatOf(contentType, contentEncoding), found: noCounts}
 	u.finder.found = u.add
+	u.finder.target = "usage"
 	if u.format == asEvents {
 		u.finder.wrapper = wrapperOf(api)
 	}
@@ -98,7 +100,30 @@ func (u *UsageReader) Write(part []byte) {
 	case asJSON:
 		u.finder.write(part)
 	case asEvents:
-		u.events.write(part, &u.finder)
+		u.writeEvents(part)
+	}
+}
+
+// usageMark is in the data of every event that has usage.
+var usageMark = []byte(`usage"`)
+
+func (u *UsageReader) writeEvents(part []byte) {
+	for len(part) > 0 {
+		n, what := u.events.next(part)
+		piece := part[:n]
+		part = part[n:]
+		switch what {
+		case firstData:
+			// Most events of a stream are whole in one part and have no usage:
+			// a search tells so faster than the finder.
+			if !endsEvent(part) || bytes.Contains(piece, usageMark) {
+				u.finder.write(piece)
+			}
+		case moreData:
+			u.finder.write(piece)
+		case eventEnd:
+			u.finder.reset()
+		}
 	}
 }
 

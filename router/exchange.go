@@ -14,17 +14,15 @@ import (
 	"semantic-epp/endpoints"
 	"semantic-epp/extproc"
 	"semantic-epp/payload"
+	"semantic-epp/plugins/semantic"
 	"semantic-epp/scheduling"
 	"semantic-epp/telemetry"
 )
 
-// maxRuleText is how much of a prompt rules and classifiers read, in bytes:
-// head and tail of a longer one.
-const maxRuleText = 16 << 10
-
 // An exchange is one request and its reply.
 type exchange struct {
 	router  *Router
+	rules   *semantic.Rules // the same from the request's beginning to its end
 	head    *extproc.RequestHead
 	headers map[string]string // without what clients must not say
 	remove  []string
@@ -58,6 +56,7 @@ type pick struct {
 func newExchange(r *Router, head *extproc.RequestHead) *exchange {
 	x := &exchange{
 		router:   r,
+		rules:    r.semantic.Rules(),
 		head:     head,
 		api:      payload.APIOf(head.Method, head.Path),
 		id:       r.requestID(),
@@ -94,14 +93,20 @@ func (x *exchange) decide(ctx context.Context, body []byte) (extproc.Verdict, er
 	if err != nil {
 		return extproc.Verdict{}, err
 	}
-	auto := x.router.semantic.Auto(request.Model)
+	auto := x.rules.Auto(request.Model)
 	if !auto && !x.known(request.Model) {
 		return x.unknownModel(request)
 	}
 	x.incoming = request.Model
 	x.choice = scheduling.For(request.Model)
 	if auto {
-		x.choice = x.router.semantic.Decide(ctx, x.id, request.Prompt(maxRuleText))
+		x.choice = x.rules.Decide(ctx, semantic.PromptOf(x.id, request, x.header))
+	}
+	if x.choice.Denied {
+		return extproc.Verdict{}, x.denied()
+	}
+	if a := x.choice.Action; a != nil && a.Respond != nil {
+		return x.respond(request, a.Respond)
 	}
 	llm, err := x.llmRequest(ctx, request, body)
 	if err != nil {
@@ -111,8 +116,8 @@ func (x *exchange) decide(ctx context.Context, body []byte) (extproc.Verdict, er
 		return extproc.Verdict{}, err
 	}
 	verdict := x.verdict()
-	if x.model != request.Model {
-		verdict.Body = request.WithModel(x.model)
+	if verdict.Body, err = x.edited(request); err != nil {
+		return extproc.Verdict{}, err
 	}
 	x.admitted()
 	return verdict, nil
@@ -120,14 +125,14 @@ func (x *exchange) decide(ctx context.Context, body []byte) (extproc.Verdict, er
 
 // known says whether the configuration or an endpoint knows a model.
 func (x *exchange) known(model string) bool {
-	models, catalog := x.router.models(), x.router.semantic.Catalog()
+	models, catalog := x.router.models(x.rules), x.rules.Catalog()
 	return catalog.Known(model) || len(models.endpoints(model, catalog)) > 0
 }
 
 // unknownModel refuses a model that nobody knows, or lets the request pass to
 // a gateway that may know more.
 func (x *exchange) unknownModel(request *payload.Request) (extproc.Verdict, error) {
-	if x.router.semantic.Config().UnknownModel == "pass" {
+	if x.rules.Config().UnknownModel == "pass" {
 		x.choice = scheduling.For(telemetry.Unknown)
 		telemetry.Decided(telemetry.Unknown, "", string(scheduling.Explicit))
 		return extproc.Verdict{HeaderEdits: extproc.HeaderEdits{Remove: x.remove}}, nil
@@ -143,7 +148,7 @@ func (x *exchange) unknownModel(request *payload.Request) (extproc.Verdict, erro
 // otherPath serves a path that is not read from the declared default's
 // endpoints, untouched.
 func (x *exchange) otherPath(ctx context.Context, body []byte) (extproc.Verdict, error) {
-	x.choice = scheduling.For(x.router.semantic.Config().OtherPaths)
+	x.choice = scheduling.For(x.rules.Config().OtherPaths)
 	x.choice.Reason = scheduling.Default
 	llm := &giesched.LLMRequest{
 		RequestId:        x.id,
@@ -162,12 +167,12 @@ func (x *exchange) otherPath(ctx context.Context, body []byte) (extproc.Verdict,
 // modelList answers with every model that a client may name.
 func (x *exchange) modelList() extproc.Verdict {
 	created := x.router.started.Unix()
-	catalog := x.router.semantic.Catalog()
+	catalog := x.rules.Catalog()
 	var entries []payload.ModelEntry
-	for _, name := range x.router.semantic.Config().AutoModels {
+	for _, name := range x.rules.Config().AutoModels {
 		entries = append(entries, payload.ModelEntry{ID: name, Created: created, OwnedBy: "semantic-epp", Root: name})
 	}
-	for _, name := range x.router.models().names {
+	for _, name := range x.router.models(x.rules).names {
 		entries = append(entries, payload.ModelEntry{ID: name, Created: created, OwnedBy: "semantic-epp", Root: name, Parent: catalog.Base(name)})
 	}
 	return extproc.Verdict{Reply: &extproc.Reply{
@@ -181,7 +186,7 @@ func (x *exchange) modelList() extproc.Verdict {
 func (x *exchange) verdict() extproc.Verdict {
 	v := extproc.Verdict{ClearRouteCache: true}
 	v.Remove = x.remove
-	for _, name := range x.router.semantic.Config().ModelHeaders {
+	for _, name := range x.rules.Config().ModelHeaders {
 		v.Set = append(v.Set, extproc.Header{Name: name, Value: x.model})
 	}
 	if x.picked != nil {
@@ -191,6 +196,12 @@ func (x *exchange) verdict() extproc.Verdict {
 			Key:       metadata.DestinationEndpointKey,
 			Value:     x.picked.address,
 		}}
+	}
+	if a := x.choice.Action; a != nil && a.Headers != nil {
+		v.Remove = append(slices.Clone(v.Remove), a.Headers.Remove...)
+		for name, value := range a.Headers.Set {
+			v.Set = append(v.Set, extproc.Header{Name: name, Value: value})
+		}
 	}
 	// What is set needs no removing: the order of the two differs by gateway.
 	v.Remove = slices.DeleteFunc(slices.Clone(v.Remove), func(name string) bool {
@@ -210,7 +221,10 @@ func (x *exchange) ResponseHeaders(ctx context.Context, head *extproc.ResponseHe
 	set := []extproc.Header{
 		{Name: "x-semantic-epp-reason", Value: string(x.choice.Reason)},
 		{Name: "x-vsr-selected-model", Value: x.model},
-		{Name: "x-vsr-selected-reasoning", Value: "off"}, // no rule can ask for it yet
+		{Name: "x-vsr-selected-reasoning", Value: onOff(x.reasons())},
+	}
+	if a := x.choice.Action; a != nil && a.SystemPrompt != nil {
+		set = append(set, extproc.Header{Name: "x-vsr-injected-system-prompt", Value: "true"})
 	}
 	if x.choice.Rule != "" {
 		set = append(set, extproc.Header{Name: "x-vsr-selected-decision", Value: x.choice.Rule})

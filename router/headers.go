@@ -22,7 +22,7 @@ const debugHeader = "x-vsr-debug"
 // fairness stay where the operator trusts them.
 func (x *exchange) readHeaders() {
 	x.headers = make(map[string]string, x.head.Headers.Len())
-	cfg := x.router.semantic.Config()
+	cfg := x.rules.Config()
 	for name, value := range x.head.Headers.All() {
 		switch {
 		case routes(name) || slices.Contains(cfg.ModelHeaders, name):

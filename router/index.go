@@ -8,27 +8,31 @@ import (
 	"semantic-epp/scheduling"
 )
 
-// An index answers which endpoints serve a model, for one snapshot.
+// An index answers which endpoints serve a model, for one snapshot and one
+// configuration.
 type index struct {
 	snapshot *endpoints.Snapshot
+	rules    *semantic.Rules
 	byModel  map[string][]*endpoints.Endpoint
 	names    []string // configured models, then those that only endpoints report
 }
 
 // models returns the index of the present snapshot.
-func (r *Router) models() *index {
+func (r *Router) models(rules *semantic.Rules) *index {
 	snapshot := r.store.Snapshot()
-	if x := r.index.Load(); x != nil && x.snapshot == snapshot {
+	if x := r.index.Load(); x != nil && x.snapshot == snapshot && x.rules == rules {
 		return x
 	}
-	x := newIndex(snapshot, r.semantic.Catalog())
+	x := newIndex(snapshot, rules)
 	r.index.Store(x)
 	return x
 }
 
-func newIndex(snapshot *endpoints.Snapshot, catalog *scheduling.Catalog) *index {
+func newIndex(snapshot *endpoints.Snapshot, rules *semantic.Rules) *index {
+	catalog := rules.Catalog()
 	x := &index{
 		snapshot: snapshot,
+		rules:    rules,
 		byModel:  map[string][]*endpoints.Endpoint{},
 		names:    catalog.Names(),
 	}

@@ -51,7 +51,7 @@ func (x *exchange) pick(ctx context.Context, llm *giesched.LLMRequest) error {
 	choice, candidates := x.candidates(ctx)
 	best := choice.Eligible[0].Model
 	if len(candidates) == 0 {
-		if x.router.semantic.Catalog().External(best) {
+		if x.rules.Catalog().External(best) {
 			x.served(best)
 			return nil
 		}
@@ -124,8 +124,8 @@ func (x *exchange) served(model string) {
 // candidates are the endpoints of the best model that has any. With spill-over
 // allowed, those of the next models join as long as all so far are saturated.
 func (x *exchange) candidates(ctx context.Context) (*semantic.Choice, []*endpoints.Endpoint) {
-	catalog := x.router.semantic.Catalog()
-	models := x.router.models()
+	catalog := x.rules.Catalog()
+	models := x.router.models(x.rules)
 	choice := &semantic.Choice{Decision: x.choice, Catalog: catalog, Eligible: x.choice.Models[:1]}
 	var found []*endpoints.Endpoint
 	for i, m := range x.choice.Models {
@@ -148,7 +148,7 @@ func (x *exchange) candidates(ctx context.Context) (*semantic.Choice, []*endpoin
 			choice.Eligible = x.choice.Models[first : i+1]
 			found = union(found, eps)
 		}
-		if !x.router.semantic.Config().SpillOver || !x.allFull(ctx, endpoints.Views(found, semantic.ChoiceKey, choice)) {
+		if !x.rules.Config().SpillOver || !x.allFull(ctx, endpoints.Views(found, semantic.ChoiceKey, choice)) {
 			break
 		}
 	}

@@ -1,6 +1,7 @@
 package scheduling
 
 import (
+	"cmp"
 	"slices"
 
 	"semantic-epp/config"
@@ -43,6 +44,12 @@ func (c *Catalog) Known(model string) bool {
 // External says whether the model is served outside, behind the gateway.
 func (c *Catalog) External(model string) bool { return c.models[model].External }
 
+// ServedName is what a model server is asked for to serve the model.
+func (c *Catalog) ServedName(model string) string { return cmp.Or(c.models[model].ServedName, model) }
+
+// Family is the reasoning family of the model, "" when it has none.
+func (c *Catalog) Family(model string) string { return c.models[model].ReasoningFamily }
+
 // Base is the model whose adapter this one is, "" when it is none.
 func (c *Catalog) Base(model string) string { return c.models[model].AdapterOf }
 
@@ -59,13 +66,14 @@ func (c *Catalog) Serves(model string, s Server) bool {
 	case known && m.Match != nil:
 		return matches(m.Match, s.Labels)
 	}
-	if s.Served == model {
+	served := c.ServedName(model)
+	if s.Served == served {
 		return true
 	}
-	if _, runs := s.Adapters[model]; runs {
+	if _, runs := s.Adapters[served]; runs {
 		return true
 	}
-	_, waits := s.Waiting[model]
+	_, waits := s.Waiting[served]
 	return waits
 }
 

@@ -1,213 +1,187 @@
 package scheduling
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
-	"regexp"
+	"maps"
 	"slices"
+	"sync"
 
 	"semantic-epp/config"
 )
 
-// Reason says why a model was chosen. The set is closed: it labels metrics.
-type Reason string
-
-const (
-	// Explicit: the client named the model.
-	Explicit Reason = "explicit"
-	// Rule: a rule matched.
-	Rule Reason = "rule"
-	// Default: no rule matched.
-	Default Reason = "default"
-	// Unsure: no rule matched, and the classifier found a category that it was
-	// not sure enough of, or none.
-	Unsure Reason = "unsure"
-	// Overloaded: too many prompts waited for the classifier.
-	Overloaded Reason = "overloaded"
-	// Timeout: the classifier did not answer in time.
-	Timeout Reason = "timeout"
-	// Failed: the classifier broke.
-	Failed Reason = "error"
-	// Spilled: the best model was saturated and the next one took over.
-	Spilled Reason = "spilled"
-)
-
-// A Domain is what a classifier says of a prompt.
-type Domain struct {
-	// Category is the most likely one, "" when the classifier has no opinion.
-	Category string
-	// Confidence is its probability and Margin the distance to the second, both
-	// in [0, 1].
-	Confidence, Margin float64
-	// Problem is why there is no classification: Overloaded, Timeout or Failed.
-	Problem Reason
-}
-
-// Signals are what rules look at. Text is the prompt as far as rules read it.
-// Domain classifies the prompt; it is called at most once, and only when a rule
-// needs it.
-type Signals struct {
-	Text   string
-	Domain func() Domain
-}
-
-// A Ranked is a model with its quality for the request, in (0, 1].
-type Ranked struct {
-	Model string
-	Score float64
-}
-
-// A Decision is the models that may answer a request, best first. It is
-// immutable once made.
-type Decision struct {
-	Models []Ranked
-	Reason Reason
-	// Rule is the name of the rule that matched, "" otherwise.
-	Rule string
-	// Domain is the classification, when there was one.
-	Domain Domain
-}
-
-// Best is the name of the highest-ranked model.
-func (d *Decision) Best() string { return d.Models[0].Model }
-
 // A Policy is the operator's rules, compiled. It is safe for concurrent use.
 type Policy struct {
 	rules         []rule
+	tiers         [][]rule // rules, cut where tiers change
 	fallback      []Ranked
 	minConfidence float64
+	plan          plan
+	evaluations   sync.Pool // of *evaluation
 }
 
 type rule struct {
-	name          string
-	domains       []string
-	minConfidence float64
-	keyword       *keyword
-	expressions   []*regexp.Regexp
-	models        []Ranked
+	name    string
+	root    int // node of its condition
+	ranking ranking
+	action  *Action
+	config  *config.Rule
+	parts   []part // for traces
 }
 
-// Compile makes a Policy of a valid configuration. The error names an
-// expression that does not compile.
-func Compile(cfg *config.Router) (*Policy, error) {
+// An Embedder turns a text into a vector that says what it means. It is asked
+// for the examples of rules.
+type Embedder func(text string) ([]float32, error)
+
+// Compile makes a Policy of a valid configuration. Examples of rules are
+// embedded here, once; embed may be nil where rules have none. The error names
+// each rule that cannot be compiled.
+func Compile(cfg *config.Router, embed Embedder) (*Policy, error) {
 	p := &Policy{
 		fallback:      []Ranked{{Model: cfg.DefaultModel, Score: 1}},
 		minConfidence: *cfg.Classifier.MinConfidence,
 	}
-	for _, r := range cfg.Rules {
-		compiled := rule{
-			name:          r.Name,
-			domains:       r.When.Domain,
-			minConfidence: p.minConfidence,
-			keyword:       newKeyword(r.When.Keyword),
-			models:        rank(r.Models),
+	b := newBuilder(cfg, embed)
+	for i := range cfg.Rules {
+		r := &cfg.Rules[i]
+		root, err := b.condition(&r.When)
+		if err != nil {
+			return nil, fmt.Errorf("rules[%d] (%s): %w", i, r.Name, err)
 		}
-		if r.When.MinConfidence != nil {
-			compiled.minConfidence = *r.When.MinConfidence
+		action, err := actionOf(r)
+		if err != nil {
+			return nil, err
 		}
-		for _, expr := range r.When.Regex {
-			re, err := regexp.Compile(expr)
-			if err != nil {
-				return nil, fmt.Errorf("rule %s: %w", r.Name, err)
-			}
-			compiled.expressions = append(compiled.expressions, re)
+		compiled := rule{name: r.Name, root: root, ranking: rank(r), action: action, config: r, parts: b.parts(&r.When, "", nil)}
+		if len(r.Models) == 0 {
+			compiled.ranking.models = p.fallback
 		}
 		p.rules = append(p.rules, compiled)
 	}
-	priority := make(map[string]int, len(cfg.Rules))
-	for _, r := range cfg.Rules {
-		priority[r.Name] = r.Priority
+	slices.SortStableFunc(p.rules, func(a, b rule) int { return a.config.Compare(b.config) })
+	for first := 0; first < len(p.rules); {
+		end := first + 1
+		for end < len(p.rules) && p.rules[end].config.Tier == p.rules[first].config.Tier {
+			end++
+		}
+		p.tiers = append(p.tiers, p.rules[first:end])
+		first = end
 	}
-	slices.SortStableFunc(p.rules, func(a, b rule) int { return priority[b.name] - priority[a.name] })
+	b.plan.words[folded].sort()
+	b.plan.words[verbatim].sort()
+	p.plan = b.plan
+	p.evaluations.New = func() any { return newEvaluation(&p.plan) }
 	return p, nil
 }
 
-// rank orders models by score; those with equal scores keep their order.
-func rank(models []config.ModelScore) []Ranked {
-	ranked := make([]Ranked, len(models))
-	for i, m := range models {
-		ranked[i] = Ranked{Model: m.Name, Score: 1}
-		if m.Score != nil {
-			ranked[i].Score = *m.Score
-		}
+// actionOf is what a rule does beside choosing models, nil when nothing.
+func actionOf(r *config.Rule) (*Action, error) {
+	if r.SystemPrompt == nil && r.Parameters == nil && r.Headers == nil && r.Respond == nil {
+		return nil, nil
 	}
-	slices.SortStableFunc(ranked, func(a, b Ranked) int {
-		switch {
-		case a.Score > b.Score:
-			return -1
-		case a.Score < b.Score:
-			return 1
+	a := &Action{SystemPrompt: r.SystemPrompt, Parameters: r.Parameters, Headers: r.Headers, Respond: r.Respond}
+	if r.Parameters == nil {
+		return a, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Parameters.Defaults)) {
+		value, err := json.Marshal(r.Parameters.Defaults[name])
+		if err != nil {
+			return nil, fmt.Errorf("rule %s: default of %s: %w", r.Name, name, err)
 		}
-		return 0
-	})
-	return ranked
+		a.Defaults = append(a.Defaults, Field{Name: name, Value: value})
+	}
+	return a, nil
 }
 
-// For is the decision for a model that the client named.
-func For(model string) Decision {
-	return Decision{Models: []Ranked{{Model: model, Score: 1}}, Reason: Explicit}
-}
-
-// Decide tries the rules in order and returns the models of the first that
-// holds, or the default model with the reason why none did.
+// Decide returns the models of the rule that decides, or the default model with
+// the reason why none did.
 func (p *Policy) Decide(s Signals) Decision {
-	e := evaluation{signals: s}
-	for i := range p.rules {
-		r := &p.rules[i]
-		if e.holds(r) {
-			return Decision{Models: r.models, Reason: Rule, Rule: r.name, Domain: e.domain}
+	e := p.evaluations.Get().(*evaluation)
+	defer p.release(e)
+	e.signals = s
+	return p.decide(e)
+}
+
+// release keeps the memory of an evaluation, but nothing of the request.
+func (p *Policy) release(e *evaluation) {
+	e.reset()
+	p.evaluations.Put(e)
+}
+
+func (p *Policy) decide(e *evaluation) Decision {
+	r, found := p.first(e)
+	if r == nil {
+		return Decision{Models: p.fallback, Reason: e.reason(p.minConfidence), Domain: e.domain}
+	}
+	if found.state == refused {
+		return Decision{Models: p.fallback, Reason: cmp.Or(e.problem(), Failed), Rule: r.name, Denied: true, Domain: e.domain}
+	}
+	return Decision{
+		Models:     r.ranking.draw(r.name, e.signals.Sticky),
+		Reason:     Rule,
+		Rule:       r.name,
+		Confidence: found.confidence,
+		Action:     r.action,
+		Domain:     e.domain,
+	}
+}
+
+// first is the rule that decides, nil when none does.
+func (p *Policy) first(e *evaluation) (*rule, result) {
+	if !p.plan.thorough {
+		return e.firstOf(p.rules)
+	}
+	for _, tier := range p.tiers {
+		if r, found := e.surestOf(tier); r != nil {
+			return r, found
 		}
 	}
-	return Decision{Models: p.fallback, Reason: e.reason(p.minConfidence), Domain: e.domain}
+	return nil, isNo
 }
 
-// evaluation is the state of one Decide: the classification, once it was asked
-// for.
-type evaluation struct {
-	signals    Signals
-	domain     Domain
-	classified bool
-	unsure     bool // a rule would have matched a surer classification
+// firstOf is the first rule that holds or refuses. What is cheap is tried for
+// all rules up to it before any source is asked: often nothing else is needed,
+// and else it is known what all of them need.
+func (e *evaluation) firstOf(rules []rule) (*rule, result) {
+	var waits source
+	for i := range rules {
+		r := e.eval(rules[i].root)
+		waits |= r.waits
+		if r.state == yes || r.state == refused {
+			if waits == 0 {
+				return &rules[i], r
+			}
+			rules = rules[:i+1]
+			break
+		}
+	}
+	if waits == 0 {
+		return nil, isNo
+	}
+	e.fetch(waits)
+	return e.firstOf(rules)
 }
 
-// holds tests the cheap parts of a rule first: a prompt is only classified when
-// nothing else decides.
-func (e *evaluation) holds(r *rule) bool {
-	if r.keyword != nil && !r.keyword.holds(e.signals.Text) {
-		return false
+// surestOf is the rule of the highest confidence, the first of those that are
+// equal. A rule that refuses comes before all that hold.
+func (e *evaluation) surestOf(rules []rule) (*rule, result) {
+	var waits source
+	for i := range rules {
+		waits |= e.eval(rules[i].root).waits
 	}
-	if len(r.expressions) > 0 && !slices.ContainsFunc(r.expressions, func(re *regexp.Regexp) bool {
-		return re.MatchString(e.signals.Text)
-	}) {
-		return false
+	if waits != 0 {
+		e.fetch(waits)
 	}
-	return len(r.domains) == 0 || e.inDomain(r)
-}
-
-func (e *evaluation) inDomain(r *rule) bool {
-	if !e.classified {
-		e.classified = true
-		e.domain = e.signals.Domain()
+	var best *rule
+	found := isNo
+	for i := range rules {
+		switch r := e.eval(rules[i].root); {
+		case r.state == refused:
+			return &rules[i], r
+		case r.state == yes && (best == nil || r.confidence > found.confidence):
+			best, found = &rules[i], r
+		}
 	}
-	d := e.domain
-	if d.Problem != "" || d.Category == "" || !slices.Contains(r.domains, d.Category) {
-		return false
-	}
-	if d.Confidence < r.minConfidence {
-		e.unsure = true
-		return false
-	}
-	return true
-}
-
-// reason says why no rule held.
-func (e *evaluation) reason(minConfidence float64) Reason {
-	switch {
-	case !e.classified:
-		return Default
-	case e.domain.Problem != "":
-		return e.domain.Problem
-	case e.unsure || e.domain.Category == "" || e.domain.Confidence < minConfidence:
-		return Unsure
-	}
-	return Default
+	return best, found
 }

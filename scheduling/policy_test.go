@@ -20,7 +20,7 @@ func policy(t testing.TB, rules string) *scheduling.Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := scheduling.Compile(cfg)
+	p, err := scheduling.Compile(cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func ExamplePolicy_Decide() {
 		"models": [{"name": "llama3-8b"}, {"name": "phi4-mini"}],
 		"classifier": {"timeout": "50ms"},
 		"rules": [{"name": "math", "when": {"domain": "math"}, "models": [{"name": "phi4-mini"}]}]}`))
-	p, _ := scheduling.Compile(cfg)
+	p, _ := scheduling.Compile(cfg, nil)
 	d := p.Decide(scheduling.Signals{Text: "2+2", Domain: func() scheduling.Domain {
 		return scheduling.Domain{Category: "math", Confidence: 0.98}
 	}})

@@ -51,13 +51,34 @@ var (
 
 	classifierInfo = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "semantic_epp_classifier_info",
-		Help: "The classifier in use: 1 beside its kind and revision.",
-	}, []string{"kind", "revision"})
+		Help: "The classifier in use: 1 beside its kind, its revision and the device that it runs on.",
+	}, []string{"kind", "revision", "device"})
+
+	classifierAnswers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "semantic_epp_classifier_answers_total",
+		Help: "Classifications by what answered: cache, linear (of a cascade) or model.",
+	}, []string{"from"})
+
+	classifierReloads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "semantic_epp_classifier_reloads_total",
+		Help: "Changes of the model's files by outcome: ok, or error, where the old model stays.",
+	}, []string{"outcome"})
+
+	configReloads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "semantic_epp_config_reloads_total",
+		Help: "Changes of the configuration file by outcome: ok, or error, where the old configuration stays.",
+	}, []string{"outcome"})
+
+	classifierFallbacks = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "semantic_epp_classifier_fallbacks_total",
+		Help: "Times that the GPU was lost and the CPU took over.",
+	})
 )
 
 // Collectors are all collectors, to be registered once.
 func Collectors() []prometheus.Collector {
-	return []prometheus.Collector{decisions, classifySeconds, decideSeconds, refusals, endpointsDown, unobserved, classifierInfo}
+	return []prometheus.Collector{decisions, classifySeconds, decideSeconds, refusals, endpointsDown, unobserved,
+		classifierInfo, classifierAnswers, classifierReloads, classifierFallbacks, configReloads}
 }
 
 // Decided counts a decision.
@@ -80,8 +101,27 @@ func EndpointsDown(n int) { endpointsDown.Set(float64(n)) }
 // Unobserved counts a reply whose end is not seen.
 func Unobserved() { unobserved.Inc() }
 
-// ClassifierInUse tells kind and revision of the classifier.
-func ClassifierInUse(kind, revision string) {
+// ClassifierInUse tells kind, revision and device of the classifier.
+func ClassifierInUse(kind, revision, device string) {
 	classifierInfo.Reset()
-	classifierInfo.WithLabelValues(kind, revision).Set(1)
+	classifierInfo.WithLabelValues(kind, revision, device).Set(1)
 }
+
+// ClassifierAnswered counts an answer by what gave it.
+func ClassifierAnswered(from string) { classifierAnswers.WithLabelValues(from).Inc() }
+
+// ClassifierReloaded counts a change of the model's files.
+func ClassifierReloaded(err error) { classifierReloads.WithLabelValues(outcome(err)).Inc() }
+
+// ConfigurationReloaded counts a change of the configuration file.
+func ConfigurationReloaded(err error) { configReloads.WithLabelValues(outcome(err)).Inc() }
+
+func outcome(err error) string {
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}
+
+// ClassifierFellBack counts a lost GPU.
+func ClassifierFellBack() { classifierFallbacks.Inc() }

@@ -17,6 +17,7 @@ import (
 	giescheduling "sigs.k8s.io/gateway-api-inference-extension/pkg/epp/scheduling"
 
 	"semantic-epp/config"
+	"semantic-epp/config/vsr"
 	"semantic-epp/endpoints"
 	"semantic-epp/plugins"
 	"semantic-epp/plugins/semantic"
@@ -27,22 +28,36 @@ import (
 // configurations.
 const debugLevel = 4
 
-// configuration returns the bytes of an EndpointPickerConfig: of the file, the
-// text, or the embedded default, and what to call it in errors.
-func configuration(file, text string) ([]byte, string, error) {
+// A configuration is an EndpointPickerConfig.
+type configuration struct {
+	data  []byte
+	name  string      // what to call it in errors
+	taken *vsr.Result // where it was made of one of vLLM Semantic Router
+}
+
+// readConfiguration reads the file, the text, or the embedded default.
+func readConfiguration(ctx context.Context, file, text string) (configuration, error) {
+	c := configuration{data: config.Default, name: "the embedded default"}
 	switch {
 	case file != "" && text != "":
-		return nil, "", errors.New("--config-file and --config-text exclude each other")
+		return c, errors.New("--config-file and --config-text exclude each other")
 	case file != "":
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return nil, "", fmt.Errorf("read configuration: %w", err)
+			return c, fmt.Errorf("read configuration: %w", err)
 		}
-		return data, file, nil
+		c.data, c.name = data, file
 	case text != "":
-		return []byte(text), "--config-text", nil
+		c.data, c.name = []byte(text), "--config-text"
+	default:
+		return c, nil
 	}
-	return config.Default, "the embedded default", nil
+	taken, err := takeOver(ctx, c.name, c.data)
+	if err != nil || taken == nil {
+		return c, err
+	}
+	c.data, c.taken = taken.YAML, taken
+	return c, nil
 }
 
 // loaded is a configuration with its plugins.
@@ -53,8 +68,17 @@ type loaded struct {
 }
 
 // loadConfig instantiates the plugins of a configuration. They live until ctx
-// ends.
-func loadConfig(ctx context.Context, data []byte, open semantic.Opener, names func() []types.NamespacedName, logger logr.Logger) (*loaded, error) {
+// ends. The error names every fault, and name is what it calls the file.
+func loadConfig(ctx context.Context, name string, data []byte, open semantic.Opener, names func() []types.NamespacedName, logger logr.Logger) (*loaded, error) {
+	l, err := instantiate(ctx, data, open, names, logger)
+	if err != nil {
+		return nil, diagnose(ctx, name, data, err)
+	}
+	return l, nil
+}
+
+// instantiate is loadConfig, but ends at the first fault.
+func instantiate(ctx context.Context, data []byte, open semantic.Opener, names func() []types.NamespacedName, logger logr.Logger) (*loaded, error) {
 	plugins.RegisterInTree()
 	plugins.Register(open)
 	for _, gate := range []string{datalayer.ExperimentalDatalayerFeatureGate, datalayer.EnableLegacyMetricsFeatureGate, flowcontrol.FeatureGate} {
@@ -86,21 +110,27 @@ func loadConfig(ctx context.Context, data []byte, open semantic.Opener, names fu
 	return l, nil
 }
 
-// newRouter puts the picker together around an empty store. The returned
-// function ends what it started.
-func newRouter(ctx context.Context, data []byte, open semantic.Opener, poll time.Duration, logger logr.Logger) (*router.Router, *endpoints.Store, func(), error) {
+// A picker is a router around a store that is empty at first.
+type picker struct {
+	router   *router.Router
+	semantic *semantic.Plugin
+	store    *endpoints.Store
+}
+
+// newPicker puts a picker together. Its store is to be closed.
+func newPicker(ctx context.Context, c configuration, open semantic.Opener, poll time.Duration, logger logr.Logger) (*picker, error) {
 	runtime := datalayer.NewRuntime(poll)
 	store := endpoints.NewStore(runtime)
-	l, err := loadConfig(ctx, data, open, store.Names, logger)
+	l, err := loadConfig(ctx, c.name, c.data, open, store.Names, logger)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	// Before the first endpoint: it is polled by what is configured then.
 	if err := runtime.Configure(l.config.DataConfig, true, "", logger.V(debugLevel)); err != nil {
-		return nil, nil, nil, fmt.Errorf("configure data layer: %w", err)
+		return nil, fmt.Errorf("configure data layer: %w", err)
 	}
 	if err := runtime.Start(ctx, nil); err != nil {
-		return nil, nil, nil, fmt.Errorf("start data layer: %w", err)
+		return nil, fmt.Errorf("start data layer: %w", err)
 	}
 	r, err := router.New(router.Config{
 		Store:      store,
@@ -112,7 +142,7 @@ func newRouter(ctx context.Context, data []byte, open semantic.Opener, poll time
 		Logger:     logger,
 	})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return r, store, store.Close, nil
+	return &picker{r, l.semantic, store}, nil
 }

@@ -8,14 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/types"
 
 	"semantic-epp/classifier"
+	"semantic-epp/payload"
 	"semantic-epp/plugins/semantic"
 	"semantic-epp/scheduling"
 )
@@ -31,9 +31,24 @@ type explanation struct {
 	Model         string             `json:"model"`
 	Rule          string             `json:"rule"`
 	Reason        string             `json:"reason"`
+	Reasoning     string             `json:"reasoning,omitempty"`
 	Models        []rankedModel      `json:"models"`
 	Probabilities map[string]float64 `json:"probabilities,omitempty"`
+	Rules         []triedRule        `json:"rules,omitempty"`
 	Error         string             `json:"error,omitempty"`
+}
+
+// triedRule is what became of a rule.
+type triedRule struct {
+	Name    string           `json:"name"`
+	Outcome string           `json:"outcome"`
+	Parts   []triedCondition `json:"parts,omitempty"`
+}
+
+type triedCondition struct {
+	Key     string `json:"key"`
+	Outcome string `json:"outcome"`
+	Found   string `json:"found,omitempty"`
 }
 
 type rankedModel struct {
@@ -42,49 +57,74 @@ type rankedModel struct {
 }
 
 func newExplainCommand() *cobra.Command {
-	var cfg, text, library string
+	var o loadOptions
+	var messages string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "explain PROMPT|-",
+		Use:   "explain PROMPT|-|--messages FILE",
 		Short: "Show what would be decided for a prompt, and why",
 		Long: `Explain classifies a prompt and applies the rules, as for a request for the
 model "auto", without any model server. With "-" it reads one prompt a line from
-standard input, plain or as a JSON string, and writes one JSON object a line.`,
+standard input, plain or as a JSON string, and writes one JSON object a line.
+With --messages it reads a request as a client sends it.`,
 		Example: `  semantic-epp explain "What is 2+2 * (5-1)?"
   semantic-epp explain --json --config-file config.yaml "Who was Napoleon?"
-  printf '%s\n' "2+2 is" '"a prompt of\ntwo lines"' | semantic-epp explain -`,
-		Args: cobra.ExactArgs(1),
+  printf '%s\n' "2+2 is" '"a prompt of\ntwo lines"' | semantic-epp explain -
+  semantic-epp explain --messages request.json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if messages != "" {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, name, err := configuration(cfg, text)
-			if err != nil {
-				return err
+			var prompt semantic.Prompt
+			if messages != "" {
+				request, err := readMessages(messages, cmd.InOrStdin())
+				if err != nil {
+					return err
+				}
+				prompt = semantic.PromptOf("", request, nil)
+			} else {
+				prompt.Text = args[0]
 			}
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
-			var notice string
-			open := newOpener(library, func(s string) { notice = s })
-			l, err := loadConfig(ctx, data, open, func() []types.NamespacedName { return nil }, logr.Discard())
+			router, err := o.load(ctx, cmd.ErrOrStderr())
 			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+				return err
 			}
-			if notice != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), notice)
+			if messages == "" && prompt.Text == "-" {
+				return explainLines(ctx, router, cmd.InOrStdin(), cmd.OutOrStdout())
 			}
-			if args[0] == "-" {
-				return explainLines(ctx, l.semantic, cmd.InOrStdin(), cmd.OutOrStdout())
-			}
-			e := explain(ctx, l.semantic, args[0])
+			e := explain(ctx, router, prompt)
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
 			}
 			return e.print(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&cfg, "config-file", "", "path of the `file` with the EndpointPickerConfig (default: an embedded one)")
-	cmd.Flags().StringVar(&text, "config-text", "", "the configuration as `text`, in place of a file")
-	cmd.Flags().StringVar(&library, "onnxruntime", "", onnxruntimeHelp)
+	o.addFlags(cmd)
+	cmd.Flags().StringVar(&messages, "messages", "", "`file` with a request body, or a list of messages, in JSON; - is standard input")
+	_ = cmd.MarkFlagFilename("messages", "json") // the flag is there
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
 	return cmd
+}
+
+// readMessages returns the request in a file.
+func readMessages(path string, stdin io.Reader) (*payload.Request, error) {
+	var data []byte
+	var err error
+	if path == "-" {
+		data, err = io.ReadAll(io.LimitReader(stdin, maxPromptLine))
+	} else {
+		data, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read messages: %w", err)
+	}
+	return requestOf(data)
 }
 
 func explainLines(ctx context.Context, router *semantic.Plugin, in io.Reader, out io.Writer) error {
@@ -100,7 +140,7 @@ func explainLines(ctx context.Context, router *semantic.Plugin, in io.Reader, ou
 				prompt = unquoted // else a plain line that happens to begin with a quote
 			}
 		}
-		if err := encoder.Encode(explain(ctx, router, prompt)); err != nil {
+		if err := encoder.Encode(explain(ctx, router, semantic.Prompt{Text: prompt})); err != nil {
 			return fmt.Errorf("write line %d: %w", n, err)
 		}
 		// Whoever types the prompts, or feeds them one by one, waits for each.
@@ -117,8 +157,8 @@ func explainLines(ctx context.Context, router *semantic.Plugin, in io.Reader, ou
 	return lines.Err()
 }
 
-func explain(ctx context.Context, router *semantic.Plugin, prompt string) explanation {
-	found := router.Explain(ctx, prompt)
+func explain(ctx context.Context, router *semantic.Plugin, prompt semantic.Prompt) explanation {
+	found := router.Rules().Explain(ctx, prompt)
 	e := explanation{
 		Category:   found.Result.Category,
 		Confidence: found.Result.Confidence,
@@ -127,6 +167,7 @@ func explain(ctx context.Context, router *semantic.Plugin, prompt string) explan
 		Rule:       found.Decision.Rule,
 		Reason:     string(found.Decision.Reason),
 	}
+	e.Reasoning = string(found.Decision.Models[0].Reasoning)
 	for _, m := range found.Decision.Models {
 		e.Models = append(e.Models, rankedModel{m.Model, m.Score})
 	}
@@ -135,6 +176,13 @@ func explain(ctx context.Context, router *semantic.Plugin, prompt string) explan
 		for _, p := range found.Result.Probabilities {
 			e.Probabilities[p.Category] = p.P
 		}
+	}
+	for _, r := range found.Rules {
+		tried := triedRule{Name: r.Name, Outcome: string(r.Outcome)}
+		for _, p := range r.Parts {
+			tried.Parts = append(tried.Parts, triedCondition{p.Key, string(p.Outcome), p.Found})
+		}
+		e.Rules = append(e.Rules, tried)
 	}
 	if found.Err != nil && !errors.Is(found.Err, classifier.ErrNoMatch) {
 		e.Error = found.Err.Error()
@@ -169,6 +217,9 @@ func (e *explanation) print(out io.Writer) error {
 	fmt.Fprintf(&b, "category    %s (%.1f %%)\n", category, 100*e.Confidence)
 	fmt.Fprintf(&b, "model       %s\n", e.Model)
 	fmt.Fprintf(&b, "because     %s [%s]\n", e.because(), e.Reason)
+	if e.Reasoning != "" {
+		fmt.Fprintf(&b, "reasoning   %s\n", e.Reasoning)
+	}
 	for i, m := range e.Models[1:] {
 		if i == 0 {
 			fmt.Fprintf(&b, "else        ")
@@ -195,6 +246,16 @@ func (e *explanation) print(out io.Writer) error {
 			title = "likely"
 		}
 		fmt.Fprintf(&b, "%-11s %5.1f %%  %s\n", title, 100*c.p, c.category)
+	}
+	for _, r := range e.Rules {
+		fmt.Fprintf(&b, "rule        %s %s\n", r.Name, r.Outcome)
+		for _, p := range r.Parts {
+			found := ""
+			if p.Found != "" {
+				found = ": " + p.Found
+			}
+			fmt.Fprintf(&b, "              %s %s%s\n", p.Key, p.Outcome, found)
+		}
 	}
 	if e.Error != "" {
 		fmt.Fprintf(&b, "error       %s\n", e.Error)

@@ -43,6 +43,7 @@ model. Without a command it serves.
   semantic-epp --endpoints-file endpoints.yaml       serve, without Kubernetes
   semantic-epp explain "What is 2+2 * (5-1)?"        what would be decided, and why
   semantic-epp validate config.yaml                  check a file before it is used
+  semantic-epp test cases.yaml                       check decisions for a table of prompts
 
 Exit status: 0 after a clean stop, 1 after an error, which is on stderr.`,
 		Args:          cobra.NoArgs,
@@ -52,6 +53,6 @@ Exit status: 0 after a clean stop, 1 after an error, which is on stderr.`,
 	}
 	root.Flags().SortFlags = false
 	root.Flags().AddFlagSet(serve.Flags())
-	root.AddCommand(serve, newExplainCommand(), newValidateCommand(), newConfigCommand(), newVersionCommand())
+	root.AddCommand(serve, newExplainCommand(), newTestCommand(), newValidateCommand(), newConvertCommand(), newSchemaCommand(), newConfigCommand(), newVersionCommand())
 	return root
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -103,28 +104,53 @@ func TestValidate(t *testing.T) {
 	tests := map[string]struct {
 		files []string
 		says  []string // of stderr; none: valid
+		at    []string // texts of the last file whose places are told
 	}{
 		"the default":       {files: []string{file("default.yaml", string(config.Default))}},
 		"the examples":      {files: examples},
 		"an endpoints file": {files: []string{file("endpoints.yaml", "endpoints: [{name: a, address: 10.0.0.1, port: 8000}]")}},
 		"a typing error in a rule": {
 			files: []string{file("typo.yaml", strings.Replace(string(config.Default), "domain: math", "domian: math", 1))},
-			says:  []string{"typo.yaml: not valid", `unknown field "rules[0].when.domian"`}},
+			says:  []string{"typo.yaml: not valid", ": rules[0].when.domian: unknown key; did you mean domain?"},
+			at:    []string{"domian"}},
 		"a category that the classifier does not know, and a model that nobody knows": {
 			files: []string{file("domain.yaml", strings.Replace(string(config.Default), "domain: math", "domain: maths", 1))},
-			says:  []string{`knows no "maths"`, "computer science"}},
+			says:  []string{": rules[0].when.domain: ", `knows no "maths"`, "computer science", "did you mean math?"},
+			at:    []string{"maths"}},
 		"several files, one bad": {
 			files: []string{file("good.yaml", string(config.Default)), file("bad.yaml", "endpoints: [{name: a, address: here, port: 0}]")},
-			says:  []string{`bad.yaml: not valid`, `"here" is not an IP address`, "port: 0; use 1 to 65535"}},
+			says:  []string{`bad.yaml: not valid`, `bad.yaml:1:32: endpoints[0].address: "here" is not an IP address`, "bad.yaml:1:44: endpoints[0].port: 0; use 1 to 65535"}},
 		"a plugin that does not exist": {
 			files: []string{file("plugin.yaml", strings.Replace(string(config.Default), "type: queue-scorer", "type: queue-scorrer", 1))},
-			says:  []string{"queue-scorrer"}},
+			says:  []string{`: plugins[5].type: unknown plugin "queue-scorrer"; did you mean queue-scorer?`},
+			at:    []string{"queue-scorrer"}},
+		"a reference to a plugin that is not there": {
+			files: []string{file("reference.yaml", strings.Replace(string(config.Default), "- type: kv-cache-utilization-scorer\n", "", 1))},
+			says:  []string{`: schedulingProfiles[0].plugins[3].pluginRef: unknown plugin "kv-cache-utilization-scorer"; there are semantic-router, `},
+			at:    []string{"kv-cache-utilization-scorer, weight"}},
+		"faults in several plugins, all at once": {
+			files: []string{file("several.yaml", strings.NewReplacer(
+				"minConfidence: 0.5", "minConfidence: high",
+				"- type: semantic-prefix-producer", "- type: semantic-prefix-producer\n  parameters: {blockSizeToken: 1}",
+				"pluginRef: semantic-model-filter", "pluginReff: semantic-model-filter",
+			).Replace(string(config.Default)))},
+			says: []string{
+				": classifier.minConfidence: must be a number, not a string",
+				": blockSizeToken: unknown key; did you mean blockSizeTokens?",
+				": schedulingProfiles[0].plugins[0].pluginReff: unknown key; did you mean pluginRef?"},
+			at: []string{"high}", "blockSizeToken", "pluginReff"}},
+		"a plugin twice": {
+			files: []string{file("twice.yaml", strings.Replace(string(config.Default), "- type: queue-scorer", "- type: queue-scorer\n- type: queue-scorer", 1))},
+			says:  []string{`: plugins[6]: plugin "queue-scorer" stands twice`}},
+		"something that is not YAML": {
+			files: []string{file("not.yaml", "kind: [")},
+			says:  []string{"not.yaml:1:1: not YAML: "}},
 		"a feature that is not there": {
 			files: []string{file("gate.yaml", string(config.Default)+"featureGates: [flowControl]\n")},
-			says:  []string{"flowControl is not supported"}},
+			says:  []string{": featureGates: flowControl is not supported"}, at: []string{"featureGates"}},
 		"a kind that does not exist": {
 			files: []string{file("kind.yaml", strings.Replace(string(config.Default), "kind: EndpointPickerConfig", "kind: EndpointPickerConfg", 1))},
-			says:  []string{`EndpointPickerConfg`}},
+			says:  []string{`kind.yaml:4:7: kind: "EndpointPickerConfg"; use EndpointPickerConfig; did you mean EndpointPickerConfig?`}},
 		"no file": {files: []string{filepath.Join(dir, "none.yaml")}, says: []string{"none.yaml"}},
 	}
 	for name, tc := range tests {
@@ -138,8 +164,28 @@ func TestValidate(t *testing.T) {
 					t.Errorf("no %q in\n%s", want, stderr)
 				}
 			}
+			last := tc.files[len(tc.files)-1]
+			for _, text := range tc.at {
+				if want := place(t, last, text); !strings.Contains(stderr, want) {
+					t.Errorf("no fault at %s in\n%s", want, stderr)
+				}
+			}
 		})
 	}
+}
+
+// place is where a text stands in a file, as a fault tells it.
+func place(t *testing.T, path, text string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, ok := strings.Cut(string(data), text)
+	if !ok {
+		t.Fatalf("%s has no %q", path, text)
+	}
+	return fmt.Sprintf("%s:%d:%d: ", path, strings.Count(before, "\n")+1, len(before)-strings.LastIndex(before, "\n"))
 }
 
 func TestServeRefusesToStart(t *testing.T) {

@@ -21,8 +21,10 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/gateway-api-inference-extension/pkg/epp/metrics"
 
+	"semantic-epp/api"
 	"semantic-epp/endpoints"
 	"semantic-epp/extproc"
+	"semantic-epp/plugins/semantic"
 	"semantic-epp/telemetry"
 )
 
@@ -33,7 +35,8 @@ const onnxruntimeHelp = "`path` of libonnxruntime.so (default: $ONNXRUNTIME_SHAR
 type serveOptions struct {
 	configFile, configText, endpointsFile string
 	grpcPort, plaintextPort               int
-	healthPort, metricsPort               int
+	healthPort, metricsPort, apiPort      int
+	apiBind                               string
 	secureServing                         bool
 	certPath                              string
 	metricsAuth                           bool
@@ -76,6 +79,8 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.plaintextPort, "plaintext-port", 0, "`port` of ext_proc without TLS, beside --grpc-port (0: none)")
 	f.IntVar(&o.healthPort, "grpc-health-port", 9003, "`port` of the gRPC health service (0: only on the ext_proc ports)")
 	f.IntVar(&o.metricsPort, "metrics-port", 9090, "`port` of /metrics (0: none)")
+	f.IntVar(&o.apiPort, "api-port", 0, "`port` of the HTTP API: classify, explain, models (0: none)")
+	f.StringVar(&o.apiBind, "api-bind", "127.0.0.1", "`address` that the HTTP API listens on; it has no authentication")
 	f.BoolVar(&o.metricsAuth, "metrics-endpoint-auth", false, "ask Kubernetes who may read /metrics; needs Kubernetes")
 	f.StringVar(&o.poolName, "pool-name", "standalone", "`name` of the pool in GIE's metrics")
 	f.DurationVar(&o.refreshMetrics, "refresh-metrics-interval", 50*time.Millisecond, "shortest `time` between two polls of a model server")
@@ -96,9 +101,6 @@ func (o *serveOptions) check() error {
 	if o.metricsAuth {
 		errs = append(errs, errors.New("--metrics-endpoint-auth needs Kubernetes, and endpoints come from a file here: leave it out"))
 	}
-	if o.endpointsFile == "" {
-		errs = append(errs, errors.New("--endpoints-file is missing: it says where the model servers are"))
-	}
 	if o.plaintextPort != 0 && !o.secureServing {
 		errs = append(errs, errors.New("--plaintext-port stands beside TLS; with --secure-serving=false --grpc-port is plaintext already"))
 	}
@@ -108,7 +110,7 @@ func (o *serveOptions) check() error {
 	if o.grpcPort == 0 {
 		errs = append(errs, errors.New("--grpc-port 0: gateways need to know the port"))
 	}
-	for name, port := range map[string]int{"grpc-port": o.grpcPort, "plaintext-port": o.plaintextPort, "grpc-health-port": o.healthPort, "metrics-port": o.metricsPort} {
+	for name, port := range map[string]int{"grpc-port": o.grpcPort, "plaintext-port": o.plaintextPort, "grpc-health-port": o.healthPort, "metrics-port": o.metricsPort, "api-port": o.apiPort} {
 		if port < 0 || port > 65535 {
 			errs = append(errs, fmt.Errorf("--%s %d: use 0 to 65535", name, port))
 		}
@@ -132,27 +134,35 @@ func serve(ctx context.Context, o serveOptions) error {
 	}
 	logger := newLogger(o.verbosity)
 	ctrl.SetLogger(logger)
-	data, name, err := configuration(o.configFile, o.configText)
+	c, err := readConfiguration(ctx, o.configFile, o.configText)
 	if err != nil {
 		return err
+	}
+	if o.endpointsFile == "" && (c.taken == nil || len(c.taken.Endpoints.Endpoints) == 0) {
+		return errors.New("--endpoints-file is missing: it says where the model servers are")
 	}
 	// What serves exchanges outlives the signal, so that they can end.
 	work, stop := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), logger))
 	defer stop()
 	open := newOpener(o.onnxruntime, func(notice string) { logger.Info(notice) })
-	handler, store, closeStore, err := newRouter(work, data, open, o.refreshMetrics, logger)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	defer closeStore()
-	waitWatch, err := endpoints.Watch(work, o.endpointsFile, store, logger)
+	p, err := newPicker(work, c, open, o.refreshMetrics, logger)
 	if err != nil {
 		return err
 	}
-	defer waitWatch()
+	defer p.store.Close()
+	waitEndpoints, err := o.followEndpoints(work, c, p.store, logger)
+	if err != nil {
+		return err
+	}
+	defer waitEndpoints()
+	waitConfiguration, err := o.followConfiguration(work, c, p.semantic, logger)
+	if err != nil {
+		return err
+	}
+	defer waitConfiguration()
 	defer stop() // before waiting
 
-	server, err := extproc.New(handler, extproc.Config{
+	server, err := extproc.New(p.router, extproc.Config{
 		MaxRequestBytes:   o.maxRequestBytes,
 		BufferBudgetBytes: o.bufferBudget,
 		DecisionTimeout:   o.decisionTimeout,
@@ -163,24 +173,28 @@ func serve(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	registerMetrics(server, store, o.poolName)
+	registerMetrics(server, p.store, o.poolName)
 	listeners, err := o.listen()
 	if err != nil {
 		return err
 	}
 	var background errgroup.Group
-	background.Go(func() error { store.Report(work, o.poolName, o.refreshPrometheus); return nil })
+	background.Go(func() error { p.store.Report(work, o.poolName, o.refreshPrometheus); return nil })
 	background.Go(func() error { return serveMetrics(work, listeners.metrics) })
+	if listeners.api != nil {
+		handler := api.New(&backend{plugin: p.semantic, ready: func() error { return ready(p.store) }})
+		background.Go(func() error { return api.Serve(work, listeners.api, handler) })
+	}
 	defer func() {
 		if err := background.Wait(); err != nil {
-			logger.Error(err, "metrics were not served to the end")
+			logger.Error(err, "metrics or the API were not served to the end")
 		}
 	}()
 	defer stop()
 
-	logger.Info("serving", "version", version, "configuration", name, "endpoints", len(store.Snapshot().Endpoints),
+	logger.Info("serving", "version", version, "configuration", c.name, "endpoints", len(p.store.Snapshot().Endpoints),
 		"grpcPort", o.grpcPort, "tls", o.secureServing, "plaintextPort", o.plaintextPort,
-		"grpcHealthPort", o.healthPort, "metricsPort", o.metricsPort)
+		"grpcHealthPort", o.healthPort, "metricsPort", o.metricsPort, "apiPort", o.apiPort)
 	server.SetServing(true)
 	err = server.Serve(ctx, extproc.Listeners{
 		Secure:       listeners.secure,
@@ -195,6 +209,39 @@ func serve(ctx context.Context, o serveOptions) error {
 	return err
 }
 
+// followEndpoints fills the store: from the endpoints file, or from the
+// configuration of vLLM Semantic Router, which names them itself.
+func (o *serveOptions) followEndpoints(ctx context.Context, c configuration, store *endpoints.Store, logger logr.Logger) (wait func(), err error) {
+	if c.taken != nil {
+		for _, entry := range c.taken.Report {
+			if entry.Warn {
+				logger.Info("configuration of vLLM Semantic Router: "+entry.Note, "key", entry.Key, "outcome", string(entry.Outcome))
+			}
+		}
+	}
+	if o.endpointsFile != "" {
+		return endpoints.Watch(ctx, o.endpointsFile, store, logger)
+	}
+	_, err = store.Apply(ctx, &c.taken.Endpoints)
+	return func() {}, err
+}
+
+// followConfiguration takes changes of the configuration file over.
+func (o *serveOptions) followConfiguration(ctx context.Context, c configuration, plugin *semantic.Plugin, logger logr.Logger) (wait func(), err error) {
+	if o.configFile == "" {
+		return func() {}, nil
+	}
+	return followConfiguration(ctx, &live{name: c.name, data: c.data, plugin: plugin}, logger)
+}
+
+// ready says what is missing for requests to be decided.
+func ready(store *endpoints.Store) error {
+	if len(store.Snapshot().Endpoints) == 0 {
+		return errors.New("no endpoint is known")
+	}
+	return nil
+}
+
 // registerMetrics puts ours beside GIE's, in the registry that GIE uses.
 func registerMetrics(server *extproc.Server, store *endpoints.Store, pool string) {
 	metrics.Register(append(telemetry.Collectors(), endpoints.NewQueueCollector(store, pool))...)
@@ -202,7 +249,7 @@ func registerMetrics(server *extproc.Server, store *endpoints.Store, pool string
 }
 
 // listening are the open ports; a nil one is not wanted.
-type listening struct{ secure, plaintext, health, metrics net.Listener }
+type listening struct{ secure, plaintext, health, metrics, api net.Listener }
 
 // listen opens all ports, or none.
 func (o *serveOptions) listen() (listening, error) {
@@ -213,19 +260,20 @@ func (o *serveOptions) listen() (listening, error) {
 	}
 	var opened []net.Listener
 	for _, want := range []struct {
-		flag string
-		port int
-		into *net.Listener
+		flag, bind string
+		port       int
+		into       *net.Listener
 	}{
-		{"grpc-port", o.grpcPort, grpcListener},
-		{"plaintext-port", o.plaintextPort, &l.plaintext},
-		{"grpc-health-port", o.healthPort, &l.health},
-		{"metrics-port", o.metricsPort, &l.metrics},
+		{"grpc-port", "", o.grpcPort, grpcListener},
+		{"plaintext-port", "", o.plaintextPort, &l.plaintext},
+		{"grpc-health-port", "", o.healthPort, &l.health},
+		{"metrics-port", "", o.metricsPort, &l.metrics},
+		{"api-port", o.apiBind, o.apiPort, &l.api},
 	} {
 		if want.port == 0 { // none: but --grpc-port has to be one, see check
 			continue
 		}
-		listener, err := net.Listen("tcp", ":"+strconv.Itoa(want.port))
+		listener, err := net.Listen("tcp", net.JoinHostPort(want.bind, strconv.Itoa(want.port)))
 		if err != nil {
 			for _, l := range opened {
 				l.Close()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -12,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"semantic-epp/config"
+	"semantic-epp/config/source"
 )
 
 func newValidateCommand() *cobra.Command {
@@ -19,16 +19,18 @@ func newValidateCommand() *cobra.Command {
 		Use:   "validate FILE...",
 		Short: "Check configuration and endpoints files",
 		Long: `Validate reads each file as serve would, an EndpointPickerConfig or an endpoints
-file, and reports every fault. It contacts nothing and loads no model.`,
-		Example: "  semantic-epp validate config.yaml endpoints.yaml",
-		Args:    cobra.MinimumNArgs(1),
+file, and reports every fault as file:line:column: key: what is wrong. It
+contacts nothing and loads no model.`,
+		Example:           "  semantic-epp validate config.yaml endpoints.yaml",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bad := 0
 			for _, path := range args {
 				summary, err := validate(cmd.Context(), path)
 				if err != nil {
 					bad++
-					fmt.Fprintf(cmd.ErrOrStderr(), "%s: not valid\n  %s\n", path, strings.ReplaceAll(err.Error(), "\n", "\n  "))
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: not valid\n%v\n", path, err)
 					continue
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: valid, %s\n", path, summary)
@@ -41,13 +43,18 @@ file, and reports every fault. It contacts nothing and loads no model.`,
 	}
 }
 
+// yamlFiles completes names of files.
+func yamlFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
 func validate(ctx context.Context, path string) (string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
 	if isEndpointsFile(data) {
-		file, err := config.DecodeEndpoints(data)
+		file, err := source.Read(path, data, config.DecodeEndpoints)
 		if err != nil {
 			return "", err
 		}
@@ -55,11 +62,18 @@ func validate(ctx context.Context, path string) (string, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l, err := loadConfig(ctx, data, openLabels, func() []types.NamespacedName { return nil }, logr.Discard())
+	taken, err := takeOver(ctx, path, data)
 	if err != nil {
 		return "", err
 	}
-	cfg := l.semantic.Config()
+	if taken != nil {
+		data = taken.YAML
+	}
+	l, err := loadConfig(ctx, path, data, openLabels, func() []types.NamespacedName { return nil }, logr.Discard())
+	if err != nil {
+		return "", err
+	}
+	cfg := l.semantic.Rules().Config()
 	return fmt.Sprintf("%d models, %d rules, default model %s", len(cfg.Models), len(cfg.Rules), cfg.DefaultModel), nil
 }
 

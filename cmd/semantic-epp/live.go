@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/go-logr/logr"
+	configapi "sigs.k8s.io/gateway-api-inference-extension/apix/config/v1alpha1"
+
+	"semantic-epp/config/source"
+	"semantic-epp/config/watch"
+	"semantic-epp/plugins/semantic"
+	"semantic-epp/telemetry"
+)
+
+// live keeps a running picker in step with its configuration file. Only the
+// parameters of semantic-router change while it runs.
+type live struct {
+	name   string
+	data   []byte // as it was taken over last
+	plugin *semantic.Plugin
+}
+
+// followConfiguration takes changes of the file over until ctx ends.
+func followConfiguration(ctx context.Context, l *live, logger logr.Logger) (wait func(), err error) {
+	return watch.File(ctx, watch.Config{
+		Path: l.name,
+		Load: func(data []byte) error { return l.load(ctx, data) },
+		Loaded: func(err error) {
+			telemetry.ConfigurationReloaded(err)
+			if err != nil {
+				logger.Error(err, "the changed configuration was not, or not wholly, taken over")
+				return
+			}
+			logger.Info("the changed configuration was taken over", "configuration", l.name)
+		},
+	})
+}
+
+func (l *live) load(ctx context.Context, data []byte) error {
+	result, err := takeOver(ctx, l.name, data)
+	if err != nil {
+		return err
+	}
+	if result != nil {
+		data = result.YAML
+	}
+	changed, restart, err := source.Compare(l.data, data, semantic.Type)
+	if err != nil {
+		return diagnose(ctx, l.name, data, err)
+	}
+	if changed {
+		parameters, err := semanticParameters(l.name, data)
+		if err != nil {
+			return err
+		}
+		if err := l.plugin.Reload(parameters); err != nil {
+			return diagnose(ctx, l.name, data, err)
+		}
+	}
+	if len(restart) > 0 {
+		return fmt.Errorf("%s: restart needed for %s; the parameters of %s are taken over", l.name, strings.Join(restart, ", "), semantic.Type)
+	}
+	l.data = data
+	return nil
+}
+
+// semanticParameters are those of semantic-router, as JSON.
+func semanticParameters(name string, data []byte) (json.RawMessage, error) {
+	doc, err := source.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	doc.Check("", reflect.TypeFor[configapi.EndpointPickerConfig]())
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	var file configapi.EndpointPickerConfig
+	if err := json.Unmarshal(doc.JSON(""), &file); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	for i, spec := range file.Plugins {
+		if spec.Type == semantic.Type {
+			return doc.JSON(fmt.Sprintf("plugins[%d].parameters", i)), nil
+		}
+	}
+	return nil, fmt.Errorf("%s: there is no plugin of the type %s", name, semantic.Type)
+}
