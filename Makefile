@@ -28,6 +28,9 @@ test: deps ## Run all tests: unit, race, fuzz seeds, and stories through a real 
 	$(GO) test -race -count=1 ./test/...
 	CGO_ENABLED=0 SEMANTIC_EPP_REQUIRE_ONNX=0 $(GO) test ./classifier/...
 
+test-manifests: deps build ## Render manifests/, check them against the real CRDs, run the guides' filters in Envoy
+	cd test/manifests && $(GO) vet . && $(GO) test . -picker $(CURDIR)/$(BIN)/semantic-epp
+
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
@@ -41,6 +44,12 @@ bench-classifier: deps ## Measure the built-in models: accuracy, latency, the ma
 	@set -e; for model in onnx small linear; do $(GO) run ./classifier/train -eval $$model; done
 	$(GO) test ./classifier/builtin -run '^$$' -bench '^Benchmark(Latency|Tokenize|Floor)$$' -timeout 0 -benchtime $(or $(BENCHTIME),3s) -count $(or $(COUNT),1)
 	$(GO) test ./classifier/builtin -run '^$$' -bench '^BenchmarkStart$$' -timeout 0 -benchtime 3x -count $(or $(COUNT),1)
+
+conformance: build ## Ask our picker and GIE's what the protocol asks of a picker (see docs/conformance.md)
+	$(GO) build -o $(BIN)/conformance ./test/conformance
+	$(BIN)/conformance --body-limit 33554432 \
+	  --start "semantic-epp=$(BIN)/semantic-epp serve --config-file test/conformance/picker.yaml --endpoints-file {endpoints} --grpc-port {port} --grpc-health-port {health} --metrics-port {metrics} --secure-serving=false" \
+	  --start "GIE v1.5.0=$(BIN)/conformance gie --listen 127.0.0.1:{port} --endpoints-file {endpoints}" || test $$? = 1
 
 fuzz: ## Run each fuzz target for FUZZTIME (default 10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -63,4 +72,4 @@ image: ## Build the container image
 clean: ## Remove what was built (the cache folder of `make deps` stays)
 	rm -rf $(BIN)
 
-.PHONY: help deps build run test lint bench bench-classifier fuzz model image clean
+.PHONY: help deps build run test test-manifests lint bench bench-classifier conformance fuzz model image clean

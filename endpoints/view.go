@@ -64,7 +64,29 @@ func (v *View) Get(key string) (datalayer.Cloneable, bool) {
 	if key == loadKey {
 		return v.Load, true
 	}
+	if key == modelsKey && len(v.Models) > 0 {
+		return declared(v.Models), true
+	}
 	return nil, false
+}
+
+// modelsKey is the attribute of the models that an endpoint is declared to
+// serve.
+const modelsKey = "semantic-epp/models"
+
+type declared []string
+
+// Clone returns the names themselves: they never change.
+func (d declared) Clone() datalayer.Cloneable { return d }
+
+// ModelsIn returns the models that an endpoint is declared to serve, from its
+// attributes as the scheduler sees them.
+func ModelsIn(attributes interface {
+	Get(string) (datalayer.Cloneable, bool)
+}) []string {
+	v, _ := attributes.Get(modelsKey)
+	models, _ := v.(declared)
+	return models
 }
 
 // Put sets an attribute of this view.

@@ -93,12 +93,13 @@ func (x *exchange) decide(ctx context.Context, body []byte) (extproc.Verdict, er
 	if err != nil {
 		return extproc.Verdict{}, err
 	}
-	auto := x.rules.Auto(request.Model)
-	if !auto && !x.known(request.Model) {
+	model := x.asked(request.Model)
+	auto := x.rules.Auto(model)
+	if !auto && !x.known(model) {
 		return x.unknownModel(request)
 	}
-	x.incoming = request.Model
-	x.choice = scheduling.For(request.Model)
+	x.incoming = model
+	x.choice = scheduling.For(model)
 	if auto {
 		x.choice = x.rules.Decide(ctx, semantic.PromptOf(x.id, request, x.header))
 	}
@@ -121,6 +122,17 @@ func (x *exchange) decide(ctx context.Context, body []byte) (extproc.Verdict, er
 	}
 	x.admitted()
 	return verdict, nil
+}
+
+// asked is the model that the client asked for, after the rewrites that
+// Kubernetes knows.
+func (x *exchange) asked(model string) string {
+	if x.router.cluster != nil {
+		if target, _, ok := x.router.cluster.Rewrite(model); ok {
+			return target
+		}
+	}
+	return model
 }
 
 // known says whether the configuration or an endpoint knows a model.
@@ -213,6 +225,7 @@ func (x *exchange) verdict() extproc.Verdict {
 // ResponseHeaders tells the client how the choice was made.
 func (x *exchange) ResponseHeaders(ctx context.Context, head *extproc.ResponseHead) extproc.HeaderEdits {
 	x.status = head.Status
+	x.checkServed(head)
 	if x.model == "" {
 		return extproc.HeaderEdits{}
 	}
@@ -235,6 +248,21 @@ func (x *exchange) ResponseHeaders(ctx context.Context, head *extproc.ResponseHe
 			extproc.Header{Name: "x-vsr-selected-confidence", Value: strconv.FormatFloat(d.Confidence, 'f', 4, 64)})
 	}
 	return extproc.HeaderEdits{Set: set}
+}
+
+// checkServed compares the endpoint that answered, where the gateway tells it,
+// with the one that was picked.
+func (x *exchange) checkServed(head *extproc.ResponseHead) {
+	if x.router.cluster == nil || x.picked == nil {
+		return
+	}
+	if served := head.Headers.Get(metadata.DestinationEndpointServedKey); endpoints.ServedElsewhere(x.picked.address, served) {
+		for _, ep := range x.router.store.Snapshot().Endpoints {
+			if ep.Address == x.picked.address {
+				x.router.cluster.CountElsewhere(ep)
+			}
+		}
+	}
 }
 
 // ResponseBody reads the usage in passing.

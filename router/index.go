@@ -37,6 +37,11 @@ func newIndex(snapshot *endpoints.Snapshot, rules *semantic.Rules) *index {
 		names:    catalog.Names(),
 	}
 	for _, ep := range snapshot.Endpoints {
+		for _, name := range ep.Models {
+			if !slices.Contains(x.names, name) {
+				x.names = append(x.names, name)
+			}
+		}
 		if served := ep.Load.Served(); served != "" && !slices.Contains(x.names, served) {
 			x.names = append(x.names, served)
 		}
@@ -68,7 +73,7 @@ func (x *index) endpoints(model string, catalog *scheduling.Catalog) []*endpoint
 }
 
 func serverOf(ep *endpoints.Endpoint) scheduling.Server {
-	return semantic.ServerOf(ep.GetMetadata(), ep.GetMetrics(), ep.Load)
+	return semantic.ServerOf(ep.GetMetadata(), ep.GetMetrics(), ep.Load, ep.Models)
 }
 
 // within keeps the endpoints that the gateway allows: all of them without a
@@ -84,6 +89,25 @@ func within(eps []*endpoints.Endpoint, subset []string) []*endpoints.Endpoint {
 		}
 	}
 	return allowed
+}
+
+// inside keeps the endpoints of the pools that requests for a model reach: the
+// gateway drops a pick outside of them without a word. Where that leaves none,
+// the routes are at fault, which is told elsewhere, and all stay.
+func inside(eps []*endpoints.Endpoint, pools []string) []*endpoints.Endpoint {
+	if len(pools) == 0 || !slices.ContainsFunc(eps, func(ep *endpoints.Endpoint) bool { return !ep.In(pools) }) {
+		return eps
+	}
+	var reached []*endpoints.Endpoint
+	for _, ep := range eps {
+		if ep.In(pools) {
+			reached = append(reached, ep)
+		}
+	}
+	if len(reached) == 0 {
+		return eps
+	}
+	return reached
 }
 
 // up leaves out the endpoints that do not answer, unless none does: then the

@@ -136,7 +136,11 @@ func (x *exchange) candidates(ctx context.Context) (*semantic.Choice, []*endpoin
 			}
 			continue
 		}
-		eps := up(within(models.endpoints(m.Model, catalog), x.head.Subset))
+		eps := models.endpoints(m.Model, catalog)
+		if x.router.cluster != nil {
+			eps = inside(eps, x.router.cluster.PoolsOf(m.Model))
+		}
+		eps = up(within(eps, x.head.Subset))
 		if len(eps) == 0 {
 			continue
 		}

@@ -30,6 +30,17 @@ type Scheduler interface {
 	Schedule(ctx context.Context, request *giesched.LLMRequest, candidates []giesched.Endpoint) (*giesched.SchedulingResult, error)
 }
 
+// A Cluster is what Kubernetes knows of models: cluster.Source.
+type Cluster interface {
+	// Rewrite applies InferenceModelRewrite to the name that a client asked for.
+	Rewrite(model string) (target, by string, ok bool)
+	// PoolsOf are the pools that requests for a model reach; none where that is
+	// not known.
+	PoolsOf(model string) []string
+	// CountElsewhere counts a reply of another endpoint than the picked one.
+	CountElsewhere(picked *endpoints.Endpoint)
+}
+
 // Config is what a Router is made of.
 type Config struct {
 	Store     *endpoints.Store
@@ -42,6 +53,8 @@ type Config struct {
 	// Plugins are all plugins of the configuration; those that take part in
 	// requests are found by type.
 	Plugins []plugin.Plugin
+	// Cluster is nil without Kubernetes.
+	Cluster Cluster
 	Logger  logr.Logger
 }
 
@@ -52,6 +65,7 @@ type Router struct {
 	scheduler  Scheduler
 	saturation flowcontrol.SaturationDetector
 	parser     requesthandling.Parser // nil: payload's reading is enough
+	cluster    Cluster                // nil without Kubernetes
 	logger     logr.Logger
 
 	producers  []requestcontrol.PrepareDataPlugin
@@ -76,6 +90,7 @@ func New(cfg Config) (*Router, error) {
 		semantic:   cfg.Semantic,
 		scheduler:  cfg.Scheduler,
 		saturation: cfg.Saturation,
+		cluster:    cfg.Cluster,
 		logger:     cfg.Logger,
 		idPrefix:   idPrefix(),
 		started:    time.Now(),

@@ -8,10 +8,12 @@ import (
 )
 
 // A Server is what a replica shows of itself: its labels, the model name that
-// it reports ("" when unknown), and the LoRA adapters that it runs or queues.
+// it reports ("" when unknown), and the LoRA adapters that it runs or queues;
+// and the models that its pod or its pool is declared to serve.
 type Server struct {
 	Labels            map[string]string
 	Served            string
+	Declared          []string
 	Adapters, Waiting map[string]int
 }
 
@@ -55,7 +57,7 @@ func (c *Catalog) Base(model string) string { return c.models[model].AdapterOf }
 
 // Serves says whether a server serves a model: by the labels that the
 // configuration asks for, as an adapter of a model that it serves, or, where
-// the configuration names neither, because the server says so itself.
+// the configuration names neither, because it is declared to or says so itself.
 func (c *Catalog) Serves(model string, s Server) bool {
 	m, known := c.models[model]
 	switch {
@@ -67,7 +69,7 @@ func (c *Catalog) Serves(model string, s Server) bool {
 		return matches(m.Match, s.Labels)
 	}
 	served := c.ServedName(model)
-	if s.Served == served {
+	if s.Served == served || slices.Contains(s.Declared, model) {
 		return true
 	}
 	if _, runs := s.Adapters[served]; runs {

@@ -33,11 +33,13 @@ type configuration struct {
 	data  []byte
 	name  string      // what to call it in errors
 	taken *vsr.Result // where it was made of one of vLLM Semantic Router
+
+	standalone bool // without Kubernetes; see takeOver
 }
 
 // readConfiguration reads the file, the text, or the embedded default.
-func readConfiguration(ctx context.Context, file, text string) (configuration, error) {
-	c := configuration{data: config.Default, name: "the embedded default"}
+func readConfiguration(ctx context.Context, file, text string, standalone bool) (configuration, error) {
+	c := configuration{data: config.Default, name: "the embedded default", standalone: standalone}
 	switch {
 	case file != "" && text != "":
 		return c, errors.New("--config-file and --config-text exclude each other")
@@ -52,7 +54,7 @@ func readConfiguration(ctx context.Context, file, text string) (configuration, e
 	default:
 		return c, nil
 	}
-	taken, err := takeOver(ctx, c.name, c.data)
+	taken, err := takeOver(ctx, c.name, c.data, standalone)
 	if err != nil || taken == nil {
 		return c, err
 	}
@@ -117,8 +119,11 @@ type picker struct {
 	store    *endpoints.Store
 }
 
+// A connector ties a picker to Kubernetes, or returns nil.
+type connector func(store *endpoints.Store, plugin *semantic.Plugin) (router.Cluster, error)
+
 // newPicker puts a picker together. Its store is to be closed.
-func newPicker(ctx context.Context, c configuration, open semantic.Opener, poll time.Duration, logger logr.Logger) (*picker, error) {
+func newPicker(ctx context.Context, c configuration, open semantic.Opener, connect connector, poll time.Duration, logger logr.Logger) (*picker, error) {
 	runtime := datalayer.NewRuntime(poll)
 	store := endpoints.NewStore(runtime)
 	l, err := loadConfig(ctx, c.name, c.data, open, store.Names, logger)
@@ -132,7 +137,12 @@ func newPicker(ctx context.Context, c configuration, open semantic.Opener, poll 
 	if err := runtime.Start(ctx, nil); err != nil {
 		return nil, fmt.Errorf("start data layer: %w", err)
 	}
+	kubernetes, err := connect(store, l.semantic)
+	if err != nil {
+		return nil, err
+	}
 	r, err := router.New(router.Config{
+		Cluster:    kubernetes,
 		Store:      store,
 		Semantic:   l.semantic,
 		Scheduler:  giescheduling.NewSchedulerWithConfig(l.config.SchedulerConfig),

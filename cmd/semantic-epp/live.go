@@ -19,9 +19,10 @@ import (
 // live keeps a running picker in step with its configuration file. Only the
 // parameters of semantic-router change while it runs.
 type live struct {
-	name   string
-	data   []byte // as it was taken over last
-	plugin *semantic.Plugin
+	name       string
+	data       []byte // as it was taken over last
+	standalone bool
+	plugin     *semantic.Plugin
 }
 
 // followConfiguration takes changes of the file over until ctx ends.
@@ -41,7 +42,7 @@ func followConfiguration(ctx context.Context, l *live, logger logr.Logger) (wait
 }
 
 func (l *live) load(ctx context.Context, data []byte) error {
-	result, err := takeOver(ctx, l.name, data)
+	result, err := takeOver(ctx, l.name, data, l.standalone)
 	if err != nil {
 		return err
 	}

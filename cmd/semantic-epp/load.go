@@ -26,7 +26,7 @@ func (o *loadOptions) addFlags(cmd *cobra.Command) {
 // load returns the router of the configuration, with its classifier, until ctx
 // ends. What an operator should know of the classifier goes to notices.
 func (o *loadOptions) load(ctx context.Context, notices io.Writer) (*semantic.Plugin, error) {
-	c, err := readConfiguration(ctx, o.configFile, o.configText)
+	c, err := readConfiguration(ctx, o.configFile, o.configText, true)
 	if err != nil {
 		return nil, err
 	}

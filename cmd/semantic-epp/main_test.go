@@ -203,8 +203,8 @@ func TestServeRefusesToStart(t *testing.T) {
 		args []string
 		says string
 	}{
-		"without endpoints":             {[]string{}, "--endpoints-file is missing"},
-		"with Kubernetes' metrics auth": {[]string{"--endpoints-file", endpoints, "--metrics-endpoint-auth"}, "needs Kubernetes"},
+		"without endpoints":             {[]string{}, "give --endpoints-file"},
+		"with Kubernetes' metrics auth": {[]string{"--endpoints-file", endpoints, "--metrics-endpoint-auth"}, "not supported"},
 		"with a port that is no port":   {[]string{"--endpoints-file", endpoints, "--grpc-port", "70000"}, "use 0 to 65535"},
 		"with a file that is not there": {[]string{"--endpoints-file", "/none/endpoints.yaml", "--config-text", linear()}, "/none/endpoints.yaml"},
 		"with a library that is not there": {[]string{"--endpoints-file", endpoints, "--onnxruntime", "/none/lib.so"},

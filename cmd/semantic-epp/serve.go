@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,10 @@ import (
 
 	"semantic-epp/api"
 	"semantic-epp/endpoints"
+	"semantic-epp/endpoints/cluster"
 	"semantic-epp/extproc"
 	"semantic-epp/plugins/semantic"
+	"semantic-epp/router"
 	"semantic-epp/telemetry"
 )
 
@@ -40,7 +43,7 @@ type serveOptions struct {
 	secureServing                         bool
 	certPath                              string
 	metricsAuth                           bool
-	poolName                              string
+	kubernetes                            kubernetesOptions
 	refreshMetrics, refreshPrometheus     time.Duration
 	verbosity                             int
 
@@ -73,6 +76,7 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.configFile, "config-file", "", "path of the `file` with the EndpointPickerConfig (default: an embedded one, see `config default`)")
 	f.StringVar(&o.configText, "config-text", "", "the configuration as `text`, in place of a file")
 	f.StringVar(&o.endpointsFile, "endpoints-file", "", "path of the `file` with endpoints and objectives; it is followed when it changes")
+	o.kubernetes.addFlags(f)
 	f.IntVar(&o.grpcPort, "grpc-port", 9002, "`port` of ext_proc")
 	f.BoolVar(&o.secureServing, "secure-serving", true, "use TLS on --grpc-port")
 	f.StringVar(&o.certPath, "cert-path", "", "`folder` with tls.crt and tls.key (default: a self-signed certificate)")
@@ -81,8 +85,7 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.metricsPort, "metrics-port", 9090, "`port` of /metrics (0: none)")
 	f.IntVar(&o.apiPort, "api-port", 0, "`port` of the HTTP API: classify, explain, models (0: none)")
 	f.StringVar(&o.apiBind, "api-bind", "127.0.0.1", "`address` that the HTTP API listens on; it has no authentication")
-	f.BoolVar(&o.metricsAuth, "metrics-endpoint-auth", false, "ask Kubernetes who may read /metrics; needs Kubernetes")
-	f.StringVar(&o.poolName, "pool-name", "standalone", "`name` of the pool in GIE's metrics")
+	f.BoolVar(&o.metricsAuth, "metrics-endpoint-auth", false, "not supported; GIE's picker asks Kubernetes who may read /metrics")
 	f.DurationVar(&o.refreshMetrics, "refresh-metrics-interval", 50*time.Millisecond, "shortest `time` between two polls of a model server")
 	f.DurationVar(&o.refreshPrometheus, "refresh-prometheus-metrics-interval", 5*time.Second, "`time` between updates of the pool's gauges")
 	f.StringVar(&o.onnxruntime, "onnxruntime", "", onnxruntimeHelp)
@@ -99,8 +102,9 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 func (o *serveOptions) check() error {
 	var errs []error
 	if o.metricsAuth {
-		errs = append(errs, errors.New("--metrics-endpoint-auth needs Kubernetes, and endpoints come from a file here: leave it out"))
+		errs = append(errs, errors.New("--metrics-endpoint-auth is not supported: guard the port with a NetworkPolicy, and leave it out"))
 	}
+	errs = append(errs, o.kubernetes.check(o.endpointsFile))
 	if o.plaintextPort != 0 && !o.secureServing {
 		errs = append(errs, errors.New("--plaintext-port stands beside TLS; with --secure-serving=false --grpc-port is plaintext already"))
 	}
@@ -134,23 +138,34 @@ func serve(ctx context.Context, o serveOptions) error {
 	}
 	logger := newLogger(o.verbosity)
 	ctrl.SetLogger(logger)
-	c, err := readConfiguration(ctx, o.configFile, o.configText)
+	inCluster := o.endpointsFile == "" && o.kubernetes.wanted()
+	c, err := readConfiguration(ctx, o.configFile, o.configText, !inCluster)
 	if err != nil {
 		return err
 	}
-	if o.endpointsFile == "" && (c.taken == nil || len(c.taken.Endpoints.Endpoints) == 0) {
-		return errors.New("--endpoints-file is missing: it says where the model servers are")
+	if !inCluster && o.endpointsFile == "" && (c.taken == nil || len(c.taken.Endpoints.Endpoints) == 0) {
+		return errors.New("nothing says where the model servers are: give --endpoints-file, or with Kubernetes --pool-name, --pools-of-service or --endpoint-selector")
 	}
 	// What serves exchanges outlives the signal, so that they can end.
 	work, stop := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), logger))
 	defer stop()
 	open := newOpener(o.onnxruntime, func(notice string) { logger.Info(notice) })
-	p, err := newPicker(work, c, open, o.refreshMetrics, logger)
+	var server *extproc.Server // there before the source tells that it is ready
+	var source *cluster.Source
+	connect := func(store *endpoints.Store, plugin *semantic.Plugin) (router.Cluster, error) {
+		if !inCluster {
+			return nil, nil
+		}
+		var err error
+		source, err = o.kubernetes.open(work, store, plugin, func(err error) { server.SetServing(err == nil) }, logger)
+		return source, err
+	}
+	p, err := newPicker(work, c, open, connect, o.refreshMetrics, logger)
 	if err != nil {
 		return err
 	}
 	defer p.store.Close()
-	waitEndpoints, err := o.followEndpoints(work, c, p.store, logger)
+	waitEndpoints, err := o.followEndpoints(work, c, inCluster, p.store, logger)
 	if err != nil {
 		return err
 	}
@@ -162,7 +177,7 @@ func serve(ctx context.Context, o serveOptions) error {
 	defer waitConfiguration()
 	defer stop() // before waiting
 
-	server, err := extproc.New(p.router, extproc.Config{
+	server, err = extproc.New(p.router, extproc.Config{
 		MaxRequestBytes:   o.maxRequestBytes,
 		BufferBudgetBytes: o.bufferBudget,
 		DecisionTimeout:   o.decisionTimeout,
@@ -173,16 +188,16 @@ func serve(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	registerMetrics(server, p.store, o.poolName)
+	registerMetrics(server, p.store, source, o.metricsPool())
 	listeners, err := o.listen()
 	if err != nil {
 		return err
 	}
 	var background errgroup.Group
-	background.Go(func() error { p.store.Report(work, o.poolName, o.refreshPrometheus); return nil })
+	background.Go(func() error { p.store.Report(work, o.metricsPool(), o.refreshPrometheus); return nil })
 	background.Go(func() error { return serveMetrics(work, listeners.metrics) })
 	if listeners.api != nil {
-		handler := api.New(&backend{plugin: p.semantic, ready: func() error { return ready(p.store) }})
+		handler := api.New(&backend{plugin: p.semantic, ready: func() error { return ready(p.store, source) }})
 		background.Go(func() error { return api.Serve(work, listeners.api, handler) })
 	}
 	defer func() {
@@ -195,23 +210,42 @@ func serve(ctx context.Context, o serveOptions) error {
 	logger.Info("serving", "version", version, "configuration", c.name, "endpoints", len(p.store.Snapshot().Endpoints),
 		"grpcPort", o.grpcPort, "tls", o.secureServing, "plaintextPort", o.plaintextPort,
 		"grpcHealthPort", o.healthPort, "metricsPort", o.metricsPort, "apiPort", o.apiPort)
-	server.SetServing(true)
-	err = server.Serve(ctx, extproc.Listeners{
+	serving, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	if source == nil {
+		server.SetServing(true)
+	} else {
+		background.Go(func() error {
+			if err := source.Run(work); err != nil {
+				end(fmt.Errorf("follow Kubernetes: %w", err))
+			}
+			return nil
+		})
+	}
+	err = server.Serve(serving, extproc.Listeners{
 		Secure:       listeners.secure,
 		Plain:        listeners.plaintext,
 		Health:       listeners.health,
 		CertDir:      o.certPath,
 		DrainTimeout: o.drainTimeout,
 	})
+	if cause := context.Cause(serving); err == nil && ctx.Err() == nil && cause != nil {
+		return cause
+	}
 	if err == nil {
 		logger.Info("stopped")
 	}
 	return err
 }
 
+// metricsPool is the name of the pool in GIE's metrics where no InferencePool
+// gives it.
+func (o *serveOptions) metricsPool() string { return cmp.Or(o.kubernetes.poolName, "standalone") }
+
 // followEndpoints fills the store: from the endpoints file, or from the
-// configuration of vLLM Semantic Router, which names them itself.
-func (o *serveOptions) followEndpoints(ctx context.Context, c configuration, store *endpoints.Store, logger logr.Logger) (wait func(), err error) {
+// configuration of vLLM Semantic Router, which names them itself. Kubernetes
+// fills it otherwise.
+func (o *serveOptions) followEndpoints(ctx context.Context, c configuration, inCluster bool, store *endpoints.Store, logger logr.Logger) (wait func(), err error) {
 	if c.taken != nil {
 		for _, entry := range c.taken.Report {
 			if entry.Warn {
@@ -222,7 +256,9 @@ func (o *serveOptions) followEndpoints(ctx context.Context, c configuration, sto
 	if o.endpointsFile != "" {
 		return endpoints.Watch(ctx, o.endpointsFile, store, logger)
 	}
-	_, err = store.Apply(ctx, &c.taken.Endpoints)
+	if !inCluster {
+		_, err = store.Apply(ctx, &c.taken.Endpoints)
+	}
 	return func() {}, err
 }
 
@@ -231,11 +267,14 @@ func (o *serveOptions) followConfiguration(ctx context.Context, c configuration,
 	if o.configFile == "" {
 		return func() {}, nil
 	}
-	return followConfiguration(ctx, &live{name: c.name, data: c.data, plugin: plugin}, logger)
+	return followConfiguration(ctx, &live{name: c.name, data: c.data, standalone: c.standalone, plugin: plugin}, logger)
 }
 
 // ready says what is missing for requests to be decided.
-func ready(store *endpoints.Store) error {
+func ready(store *endpoints.Store, source *cluster.Source) error {
+	if source != nil {
+		return source.Ready()
+	}
 	if len(store.Snapshot().Endpoints) == 0 {
 		return errors.New("no endpoint is known")
 	}
@@ -243,7 +282,10 @@ func ready(store *endpoints.Store) error {
 }
 
 // registerMetrics puts ours beside GIE's, in the registry that GIE uses.
-func registerMetrics(server *extproc.Server, store *endpoints.Store, pool string) {
+func registerMetrics(server *extproc.Server, store *endpoints.Store, source *cluster.Source, pool string) {
+	if source != nil {
+		ctrlmetrics.Registry.MustRegister(source.Collectors()...)
+	}
 	metrics.Register(append(telemetry.Collectors(), endpoints.NewQueueCollector(store, pool))...)
 	ctrlmetrics.Registry.MustRegister(server.Collectors()...)
 }

@@ -19,13 +19,14 @@ import (
 // lookupPatience is how long finding the addresses of one name may take.
 const lookupPatience = 5 * time.Second
 
-// takeOver makes our configuration of vSR's, for the endpoints that it names,
-// where data is that; else it returns nil.
-func takeOver(ctx context.Context, name string, data []byte) (*vsr.Result, error) {
+// takeOver makes our configuration of vSR's, where data is that; else it returns
+// nil. Standalone is for the endpoints that the file names; in Kubernetes models
+// are found by what their servers report.
+func takeOver(ctx context.Context, name string, data []byte, standalone bool) (*vsr.Result, error) {
 	if _, err := vsr.Detect(data); err != nil {
 		return nil, nil // ours, or broken: the loader tells
 	}
-	result, err := vsr.Convert(data, vsr.Options{File: filepath.Base(name), Standalone: true, Lookup: func(host string) ([]netip.Addr, error) {
+	result, err := vsr.Convert(data, vsr.Options{File: filepath.Base(name), Standalone: standalone, Lookup: func(host string) ([]netip.Addr, error) {
 		ctx, cancel := context.WithTimeout(ctx, lookupPatience)
 		defer cancel()
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)

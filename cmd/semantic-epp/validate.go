@@ -62,7 +62,7 @@ func validate(ctx context.Context, path string) (string, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	taken, err := takeOver(ctx, path, data)
+	taken, err := takeOver(ctx, path, data, true)
 	if err != nil {
 		return "", err
 	}

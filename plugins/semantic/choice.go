@@ -36,7 +36,7 @@ func ChoiceOf(ep giesched.Endpoint) *Choice {
 
 // ModelFor is the highest-ranked eligible model that the endpoint serves.
 func (c *Choice) ModelFor(ep giesched.Endpoint) (scheduling.Ranked, bool) {
-	server := ServerOf(ep.GetMetadata(), ep.GetMetrics(), endpoints.LoadIn(ep))
+	server := ServerOf(ep.GetMetadata(), ep.GetMetrics(), endpoints.LoadIn(ep), endpoints.ModelsIn(ep))
 	for _, m := range c.Eligible {
 		if c.Catalog.Serves(m.Model, server) {
 			return m, true
@@ -45,9 +45,10 @@ func (c *Choice) ModelFor(ep giesched.Endpoint) (scheduling.Ranked, bool) {
 	return scheduling.Ranked{}, false
 }
 
-// ServerOf is what an endpoint shows of itself. Metrics and load may be nil.
-func ServerOf(meta *datalayer.EndpointMetadata, m *datalayer.Metrics, load *endpoints.Load) scheduling.Server {
-	s := scheduling.Server{Labels: meta.Labels}
+// ServerOf is what an endpoint shows of itself, and what it is declared to
+// serve. Metrics and load may be nil.
+func ServerOf(meta *datalayer.EndpointMetadata, m *datalayer.Metrics, load *endpoints.Load, declared []string) scheduling.Server {
+	s := scheduling.Server{Labels: meta.Labels, Declared: declared}
 	if m != nil {
 		s.Adapters, s.Waiting = m.ActiveModels, m.WaitingModels
 	}
