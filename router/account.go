@@ -50,6 +50,8 @@ func gieCode(status int) string {
 	switch status {
 	case http.StatusBadRequest:
 		return errcommon.BadRequest
+	case http.StatusForbidden:
+		return errcommon.Forbidden
 	case http.StatusNotFound:
 		return errcommon.NotFound
 	case http.StatusTooManyRequests:

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -211,8 +212,8 @@ func (x *exchange) verdict() extproc.Verdict {
 	}
 	if a := x.choice.Action; a != nil && a.Headers != nil {
 		v.Remove = append(slices.Clone(v.Remove), a.Headers.Remove...)
-		for name, value := range a.Headers.Set {
-			v.Set = append(v.Set, extproc.Header{Name: name, Value: value})
+		for _, name := range slices.Sorted(maps.Keys(a.Headers.Set)) {
+			v.Set = append(v.Set, extproc.Header{Name: name, Value: a.Headers.Set[name]})
 		}
 	}
 	// What is set needs no removing: the order of the two differs by gateway.
@@ -236,7 +237,7 @@ func (x *exchange) ResponseHeaders(ctx context.Context, head *extproc.ResponseHe
 		{Name: "x-vsr-selected-model", Value: x.model},
 		{Name: "x-vsr-selected-reasoning", Value: onOff(x.reasons())},
 	}
-	if a := x.choice.Action; a != nil && a.SystemPrompt != nil {
+	if a := x.choice.Action; a != nil && a.SystemPrompt != nil && x.api.TakesInstructions() {
 		set = append(set, extproc.Header{Name: "x-vsr-injected-system-prompt", Value: "true"})
 	}
 	if x.choice.Rule != "" {

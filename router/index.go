@@ -3,6 +3,7 @@ package router
 import (
 	"slices"
 
+	"semantic-epp/config"
 	"semantic-epp/endpoints"
 	"semantic-epp/plugins/semantic"
 	"semantic-epp/scheduling"
@@ -13,7 +14,7 @@ import (
 type index struct {
 	snapshot *endpoints.Snapshot
 	rules    *semantic.Rules
-	byModel  map[string][]*endpoints.Endpoint
+	byModel  map[string][]*endpoints.Endpoint // of the models that labels find
 	names    []string // configured models, then those that only endpoints report
 }
 
@@ -47,6 +48,10 @@ func newIndex(snapshot *endpoints.Snapshot, rules *semantic.Rules) *index {
 		}
 	}
 	for _, name := range x.names {
+		if !labelled(rules.Config(), name) {
+			continue
+		}
+		x.byModel[name] = nil
 		for _, ep := range snapshot.Endpoints {
 			if catalog.Serves(name, serverOf(ep)) {
 				x.byModel[name] = append(x.byModel[name], ep)
@@ -56,12 +61,20 @@ func newIndex(snapshot *endpoints.Snapshot, rules *semantic.Rules) *index {
 	return x
 }
 
-// endpoints returns the endpoints that serve a model. Adapters come and go
-// without a new snapshot, so a name that the index does not have is looked for
-// among them.
+// labelled says whether labels alone tell which endpoints serve a model.
+func labelled(cfg *config.Router, model string) bool {
+	m := cfg.Model(model)
+	for m != nil && m.AdapterOf != "" {
+		m = cfg.Model(m.AdapterOf)
+	}
+	return m != nil && (m.Match != nil || m.External)
+}
+
+// endpoints returns the endpoints that serve a model. Where labels do not tell,
+// each is asked: adapters come and go without a new snapshot.
 func (x *index) endpoints(model string, catalog *scheduling.Catalog) []*endpoints.Endpoint {
-	if slices.Contains(x.names, model) {
-		return x.byModel[model]
+	if eps, ok := x.byModel[model]; ok {
+		return eps
 	}
 	var found []*endpoints.Endpoint
 	for _, ep := range x.snapshot.Endpoints {

@@ -42,6 +42,7 @@ func (static) ReleaseEndpoint(fwkdl.Endpoint) {}
 type picker struct {
 	*router.Router
 	store    *endpoints.Store
+	semantic *semantic.Plugin
 	classify func(ctx context.Context, text string) (classifier.Result, error)
 	log      bytes.Buffer
 }
@@ -63,6 +64,12 @@ const parameters = `
 
 func newPicker(t testing.TB, extra string, eps ...config.Endpoint) *picker {
 	t.Helper()
+	return pickerOf(t, parameters+extra, eps...)
+}
+
+// pickerOf is a picker with the parameters of semantic-router.
+func pickerOf(t testing.TB, parameters string, eps ...config.Endpoint) *picker {
+	t.Helper()
 	p := &picker{store: endpoints.NewStore(static{})}
 	p.classify = func(_ context.Context, text string) (classifier.Result, error) {
 		for _, category := range []string{"math", "law"} {
@@ -81,7 +88,7 @@ apiVersion: inference.networking.x-k8s.io/v1alpha1
 kind: EndpointPickerConfig
 plugins:
 - type: semantic-router
-  parameters:`+parameters+extra+`
+  parameters:`+parameters+`
 - type: semantic-model-filter
 - type: queue-scorer
 - type: kv-cache-utilization-scorer
@@ -101,13 +108,14 @@ schedulingProfiles:
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.semantic = handle.Plugin(semantic.Type).(*semantic.Plugin)
 	logger := funcr.New(func(_, args string) { p.log.WriteString(args + "\n") }, funcr.Options{Verbosity: 5})
 	if _, timed := t.(*testing.B); timed {
 		logger = logr.Discard()
 	}
 	p.Router, err = router.New(router.Config{
 		Store:      p.store,
-		Semantic:   handle.Plugin("semantic-router").(*semantic.Plugin),
+		Semantic:   p.semantic,
 		Scheduler:  giescheduling.NewSchedulerWithConfig(cfg.SchedulerConfig),
 		Saturation: cfg.SaturationDetector,
 		Parser:     cfg.ParserConfig.Parser,
@@ -160,7 +168,12 @@ func (p *picker) begin(t *testing.T, path string, headers ...string) extproc.Exc
 
 // ask sends one chat request and says how it was answered.
 func (p *picker) ask(t *testing.T, body string, headers ...string) (answer, error) {
-	x := p.begin(t, "/v1/chat/completions", headers...)
+	return p.post(t, "/v1/chat/completions", body, headers...)
+}
+
+// post sends one request and says how it was answered.
+func (p *picker) post(t *testing.T, path, body string, headers ...string) (answer, error) {
+	x := p.begin(t, path, headers...)
 	defer x.End(extproc.Completed)
 	v, err := x.Request(t.Context(), []byte(body))
 	if err != nil {

@@ -37,6 +37,7 @@ var powers = map[string][2]Powers{
 type mixture struct {
 	*onnx.Model
 	linear *linear.Classifier
+	name   string
 	powers [2]Powers
 	suffix string // of revisions
 }
@@ -49,7 +50,7 @@ func newMixture(transformer *onnx.Model, name string) (*mixture, error) {
 	if !slices.Equal(words.Info().Labels, transformer.Info().Labels) {
 		return nil, errors.New("the transformer and the linear model have other labels")
 	}
-	return &mixture{transformer, words, powers[name], "-" + words.Info().Revision}, nil
+	return &mixture{transformer, words, name, powers[name], "-" + words.Info().Revision}, nil
 }
 
 // Classify asks both models.
@@ -71,6 +72,7 @@ func (m *mixture) Classify(ctx context.Context, text string) (classifier.Result,
 // Info describes the mixture.
 func (m *mixture) Info() classifier.Info {
 	info := m.Model.Info()
+	info.Name = m.name
 	info.Revision += m.suffix
 	return info
 }

@@ -31,9 +31,31 @@ var parameterTypes = map[string]reflect.Type{
 // refused, with file, line and column. GIE's loader ends at the first fault and
 // tells no place, so its steps are gone through one by one.
 func diagnose(ctx context.Context, name string, data []byte, refused error) error {
-	doc, err := source.Parse(name, data)
+	doc, file, err := inspect(ctx, name, data, refused.Error())
 	if err != nil {
 		return err
+	}
+	if doc.Err() == nil {
+		doc.Add(cause(file, refused))
+	}
+	return doc.Err()
+}
+
+// check returns everything that is wrong with a configuration that GIE's loader
+// has not read.
+func check(ctx context.Context, name string, data []byte) error {
+	doc, _, err := inspect(ctx, name, data, "")
+	if err != nil {
+		return err
+	}
+	return doc.Err()
+}
+
+// inspect looks for faults. Refused is what GIE's loader said, if it did.
+func inspect(ctx context.Context, name string, data []byte, refused string) (*source.Document, *configapi.EndpointPickerConfig, error) {
+	doc, err := source.Parse(name, data)
+	if err != nil {
+		return nil, nil, err
 	}
 	doc.Check("", reflect.TypeFor[configapi.EndpointPickerConfig]())
 	var file configapi.EndpointPickerConfig
@@ -44,7 +66,7 @@ func diagnose(ctx context.Context, name string, data []byte, refused error) erro
 		}
 	}
 	checkKind(doc, &file)
-	checkReferences(doc, &file, refused.Error())
+	checkReferences(doc, &file, refused)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	handle := plugin.NewEppHandle(ctx, nil)
@@ -62,10 +84,7 @@ func diagnose(ctx context.Context, name string, data []byte, refused error) erro
 			doc.Add(at, err)
 		}
 	}
-	if doc.Err() == nil {
-		doc.Add(cause(&file, refused))
-	}
-	return doc.Err()
+	return doc, &file, nil
 }
 
 // cause returns what is behind an error of GIE's loader, and the key whose value

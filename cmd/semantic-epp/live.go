@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,21 +13,28 @@ import (
 
 	"semantic-epp/config/source"
 	"semantic-epp/config/watch"
+	"semantic-epp/endpoints"
 	"semantic-epp/plugins/semantic"
 	"semantic-epp/telemetry"
 )
 
 // live keeps a running picker in step with its configuration file. Only the
-// parameters of semantic-router change while it runs.
+// parameters of semantic-router change while it runs, and the endpoints where
+// the file names them.
 type live struct {
 	name       string
-	data       []byte // as it was taken over last
+	started    []byte          // what the picker was made of
+	parameters json.RawMessage // of semantic-router, as they were taken over last
 	standalone bool
 	plugin     *semantic.Plugin
+	store      *endpoints.Store // nil where endpoints come from elsewhere
 }
 
 // followConfiguration takes changes of the file over until ctx ends.
 func followConfiguration(ctx context.Context, l *live, logger logr.Logger) (wait func(), err error) {
+	if l.parameters, err = semanticParameters(l.name, l.started); err != nil {
+		return nil, err
+	}
 	return watch.File(ctx, watch.Config{
 		Path: l.name,
 		Load: func(data []byte) error { return l.load(ctx, data) },
@@ -49,23 +57,34 @@ func (l *live) load(ctx context.Context, data []byte) error {
 	if result != nil {
 		data = result.YAML
 	}
-	changed, restart, err := source.Compare(l.data, data, semantic.Type)
+	_, restart, err := source.Compare(l.started, data, semantic.Type)
 	if err != nil {
 		return diagnose(ctx, l.name, data, err)
 	}
-	if changed {
-		parameters, err := semanticParameters(l.name, data)
-		if err != nil {
+	if len(restart) > 0 {
+		// Nothing else would find what is wrong there before the restart.
+		if err := check(ctx, l.name, data); err != nil {
 			return err
 		}
+	}
+	parameters, err := semanticParameters(l.name, data)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(parameters, l.parameters) {
 		if err := l.plugin.Reload(parameters); err != nil {
 			return diagnose(ctx, l.name, data, err)
+		}
+		l.parameters = parameters
+	}
+	if l.store != nil && result != nil {
+		if _, err := l.store.Apply(ctx, &result.Endpoints); err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
 	if len(restart) > 0 {
 		return fmt.Errorf("%s: restart needed for %s; the parameters of %s are taken over", l.name, strings.Join(restart, ", "), semantic.Type)
 	}
-	l.data = data
 	return nil
 }
 

@@ -170,7 +170,7 @@ func serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer waitEndpoints()
-	waitConfiguration, err := o.followConfiguration(work, c, p.semantic, logger)
+	waitConfiguration, err := o.followConfiguration(work, c, inCluster, p, logger)
 	if err != nil {
 		return err
 	}
@@ -263,11 +263,15 @@ func (o *serveOptions) followEndpoints(ctx context.Context, c configuration, inC
 }
 
 // followConfiguration takes changes of the configuration file over.
-func (o *serveOptions) followConfiguration(ctx context.Context, c configuration, plugin *semantic.Plugin, logger logr.Logger) (wait func(), err error) {
+func (o *serveOptions) followConfiguration(ctx context.Context, c configuration, inCluster bool, p *picker, logger logr.Logger) (wait func(), err error) {
 	if o.configFile == "" {
 		return func() {}, nil
 	}
-	return followConfiguration(ctx, &live{name: c.name, data: c.data, standalone: c.standalone, plugin: plugin}, logger)
+	l := &live{name: c.name, started: c.data, standalone: c.standalone, plugin: p.semantic}
+	if o.endpointsFile == "" && !inCluster {
+		l.store = p.store
+	}
+	return followConfiguration(ctx, l, logger)
 }
 
 // ready says what is missing for requests to be decided.

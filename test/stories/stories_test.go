@@ -112,7 +112,7 @@ func TestTheGuidesRequests(t *testing.T) {
 			`inference_objective_request_error_total{error_code="NotFound",model_name="unknown",target_model_name=""}`,
 			`inference_objective_input_tokens_count{model_name="auto",target_model_name="phi4-mini"}`,
 			`inference_pool_ready_pods{name="standalone"} 5`,
-			`semantic_epp_classifier_info{kind="onnx`,
+			`semantic_epp_classifier_info{device="cpu",kind="onnx"`,
 		} {
 			if !strings.Contains(page, series) {
 				t.Errorf("no %s in\n%s", series, grep(page, strings.SplitN(series, "{", 2)[0]))
