@@ -15,7 +15,7 @@ type index struct {
 	snapshot *endpoints.Snapshot
 	rules    *semantic.Rules
 	byModel  map[string][]*endpoints.Endpoint // of the models that labels find
-	names    []string // configured models, then those that only endpoints report
+	names    []string                         // configured models, then those that only endpoints report
 }
 
 // models returns the index of the present snapshot.

@@ -29,8 +29,8 @@ type Powers struct{ Transformer, Linear float64 }
 
 // powers by model, for texts in English and in other languages.
 var powers = map[string][2]Powers{
-	ONNX:  {{0.8, 0.3}, {0.3, 1.0}},
-	Small: {{0.7, 0.4}, {0.3, 1.0}},
+	ONNX:  {{0.7, 0.4}, {0.2, 1.2}},
+	Small: {{0.6, 0.5}, {0.2, 1.2}},
 }
 
 // mixture is a transformer with the linear model beside it.

@@ -33,7 +33,7 @@ def main():
     p.add_argument("--out", type=pathlib.Path, required=True, help="folder to write")
     p.add_argument("--exits", type=int, nargs="+", default=[2, 4, 6], help="layers of the models, ascending [%(default)s]")
     p.add_argument("--builtin", type=int, nargs="+", default=[2, 4], help="exits of the built-in model [%(default)s]")
-    p.add_argument("--weights", type=pathlib.Path, help="do not train: take these, of an earlier DIR/weights.pt")
+    p.add_argument("--weights", type=pathlib.Path, help="weights.pt of an earlier run to go on from; with --epochs 0 they are only exported")
     p.add_argument("--epochs", type=int, default=4)
     p.add_argument("--chat-times", type=int, default=2, help="how often a chat prompt comes in an epoch [%(default)s]")
     p.add_argument("--rate", type=float, default=1e-4, help="highest learning rate [%(default)s]")
@@ -51,14 +51,16 @@ def main():
     reader = Reader(base / "tokenizer.json", args.max_tokens)
     model = encoder.from_pretrained(base, len(LABELS), args.exits)
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.weights:
-        model.load_state_dict(torch.load(args.weights))
-    else:
+    if args.epochs:
         exam = reader.read(args.exam / "train.jsonl", "exam")
         chat = reader.read(args.chat / "train.jsonl", "chat")
         words = reader.words(args.chat / "words.tsv", rng)
         print(f"{len(exam)} exam questions, {len(chat)} chat prompts, {len(words)} of words", flush=True)
-        train(model, exam, chat, words, embed(model, exam + chat), args, rng)
+        embeddings = embed(model, exam + chat)
+    if args.weights:
+        model.load_state_dict(torch.load(args.weights))
+    if args.epochs:
+        train(model, exam, chat, words, embeddings, args, rng)
         torch.save(model.state_dict(), args.out / "weights.pt")
 
     parts = {

@@ -31,7 +31,7 @@ func command(ctx context.Context, args []string, stdout io.Writer) error {
 	eval := flags.String("eval", "", "do not train, measure a built-in model: onnx, small or linear")
 	mixture := flags.String("fit", "", "do not train, find the powers of a built-in mixture: onnx or small")
 	library := flags.String("library", "", "path of libonnxruntime.so, for -eval onnx and small; \"\" to search")
-	flags.IntVar(&s.buckets, "buckets", 40960, "hash buckets; one takes a byte for each label")
+	flags.IntVar(&s.buckets, "buckets", 262144, "hash buckets; one takes a byte for each label")
 	flags.IntVar(&s.epochs, "epochs", 8, "how often every question is seen")
 	flags.Float64Var(&s.rate, "rate", 0.3, "learning rate")
 	flags.Float64Var(&s.decay, "decay", 0.0003, "L2 regularization")

@@ -173,3 +173,31 @@ func FuzzPromptOf(f *testing.F) {
 		}
 	})
 }
+
+func TestTestCommandHeaders(t *testing.T) {
+	text := strings.Replace(linear(), "    rules:", "    trustedHeaders: [x-tier]\n    rules:\n    - {name: gold, priority: 1, when: {header: {x-tier: gold}}, models: [{name: base-model}]}", 1)
+	path := cases(t, `
+- name: a customer who pays
+  prompt: `+equation+`
+  headers: {x-tier: gold}
+  expect: {model: base-model, rule: gold}
+- name: the same in messages
+  messages: [{role: user, content: `+equation+`}]
+  headers: {x-tier: gold}
+  expect: {rule: gold}
+- name: one who does not
+  prompt: `+equation+`
+  headers: {x-tier: silver}
+  expect: {rule: math}
+- name: nobody
+  prompt: `+equation+`
+  expect: {rule: math}
+`)
+	if out, _, err := run(t, "", "test", path, "--config-text", text); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	path = cases(t, "- prompt: x\n  headers: {X-Tier: gold}\n  expect: {rule: gold}")
+	if _, _, err := run(t, "", "test", path, "--config-text", text); err == nil || !strings.Contains(err.Error(), `cases.yaml:2:3: [0].headers: "X-Tier" is not in lower case`) {
+		t.Errorf("a name in upper case: %v", err)
+	}
+}

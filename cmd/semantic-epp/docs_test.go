@@ -19,6 +19,7 @@ func TestConfigurationPage(t *testing.T) {
 		"endpoints.yaml": "endpoints: [{name: a, address: 10.0.0.1, port: 8000, labels: {app: phi4-mini}}]",
 		"request.json":   `{"model": "auto", "messages": [{"role": "user", "content": "What is the derivative of f(x) = x^3?"}]}`,
 	}
+	files["vsr.yaml"] = ofVSR
 	for _, block := range regexp.MustCompile("(?s)```yaml\n# ([a-z]+\\.yaml)\n.*?```").FindAllStringSubmatch(string(page), -1) {
 		text := strings.TrimSuffix(strings.TrimPrefix(block[0], "```yaml\n"), "```")
 		files[block[1]] = text

@@ -61,6 +61,7 @@ type world struct {
 	t         *testing.T
 	servers   map[string]*vllmsim.Server
 	endpoints string // the endpoints file
+	config    string // the configuration file
 	picker    *rig.Picker
 	envoy     *rig.Envoy
 	client    *http.Client
@@ -68,8 +69,9 @@ type world struct {
 
 // A setting is how a story's world differs from the usual one.
 type setting struct {
-	config   string // file below config/examples; the embedded one by default
-	text     string // configuration text instead
+	config   string                // file below config/examples; the embedded one by default
+	text     string                // configuration text instead
+	of       func(w *world) string // configuration text with endpoints of its own instead
 	args     []string
 	extProc  rig.ExtProc
 	envoy    rig.EnvoyConfig
@@ -103,6 +105,9 @@ func newWorld(t *testing.T, s setting) *world {
 	w.endpoints = filepath.Join(dir, "endpoints.yaml")
 	w.writeEndpoints()
 	cfg := rig.PickerConfig{Binary: binary, EndpointsFile: w.endpoints, Verbosity: 5, Plaintext: s.plain, Args: append(patient, s.args...)}
+	if s.of != nil {
+		s.text, cfg.EndpointsFile = s.of(w), ""
+	}
 	switch {
 	case s.config != "":
 		cfg.ConfigFile = filepath.Join("..", "..", "config", "examples", s.config)
@@ -117,6 +122,7 @@ func newWorld(t *testing.T, s setting) *world {
 			t.Fatal(err)
 		}
 	}
+	w.config = cfg.ConfigFile
 	var err error
 	if w.picker, err = rig.StartPicker(t.Context(), cfg); err != nil {
 		t.Fatal(err)
