@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"semantic-epp/classifier"
 	"semantic-epp/classifier/linear"
@@ -48,7 +49,7 @@ type Options struct {
 	Fallback  func(error) // told when a GPU is lost; may be nil
 }
 
-// Open loads a model. Where Options name neither ONNX nor a library, the
+// Open loads a model. Where Options name neither ONNX, a library nor a GPU, the
 // linear model stands in for one that this machine cannot run; else what was
 // named is opened, or the error says why not. All but Linear are
 // classifier.Embedders.
@@ -61,7 +62,8 @@ func Open(o Options) (classifier.Model, error) {
 		return openLinear()
 	case ONNX, Small, "":
 		m, err := openONNX(o)
-		if o.Model != ONNX && o.Library == "" && errors.Is(err, onnx.ErrUnavailable) {
+		named := o.Model == ONNX || o.Library != "" || strings.HasPrefix(o.Device, "cuda")
+		if !named && errors.Is(err, onnx.ErrUnavailable) {
 			o.Notice(fmt.Errorf("the less accurate linear model stands in: %w", err))
 			return openLinear()
 		}

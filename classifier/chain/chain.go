@@ -105,7 +105,7 @@ func (c *Chain) open(ctx context.Context) error {
 		return err
 	}
 	c.model = m.model
-	if !isPath(name) && name == c.embedderName() {
+	if _, embeds := m.model.(classifier.Embedder); embeds && !isPath(name) && name == c.embedderName() {
 		c.embedder.Store(m.bounded)
 	}
 	stages := []cascade.Stage{{Name: string(FromModel), Classifier: m.bounded}}
