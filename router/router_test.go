@@ -44,7 +44,26 @@ type picker struct {
 	store    *endpoints.Store
 	semantic *semantic.Plugin
 	classify func(ctx context.Context, text string) (classifier.Result, error)
+	cluster  kubernetes
 	log      bytes.Buffer
+}
+
+// kubernetes is a cluster that knows what a test says: nothing at first.
+type kubernetes struct {
+	rewrites  map[string]string
+	pools     map[string][]string // by model
+	elsewhere []string            // names of endpoints that were picked, and did not answer
+}
+
+func (k *kubernetes) Rewrite(model string) (target, by string, ok bool) {
+	target, ok = k.rewrites[model]
+	return target, "a-rewrite", ok
+}
+
+func (k *kubernetes) PoolsOf(model string) []string { return k.pools[model] }
+
+func (k *kubernetes) CountElsewhere(picked *endpoints.Endpoint) {
+	k.elsewhere = append(k.elsewhere, picked.GetMetadata().NamespacedName.Name)
 }
 
 const parameters = `
@@ -120,6 +139,7 @@ schedulingProfiles:
 		Saturation: cfg.SaturationDetector,
 		Parser:     cfg.ParserConfig.Parser,
 		Plugins:    handle.GetAllPlugins(),
+		Cluster:    &p.cluster,
 		Logger:     logger,
 	})
 	if err != nil {
