@@ -49,11 +49,6 @@ var (
 		Help: "Replies whose body the gateway does not show us: their usage and end are unknown.",
 	})
 
-	classifierInfo = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "semantic_epp_classifier_info",
-		Help: "The classifier in use: 1 beside its kind, its revision and the device that it runs on.",
-	}, []string{"kind", "revision", "device"})
-
 	classifierAnswers = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "semantic_epp_classifier_answers_total",
 		Help: "Classifications by what answered: cache, linear (of a cascade) or model.",
@@ -78,7 +73,7 @@ var (
 // Collectors are all collectors, to be registered once.
 func Collectors() []prometheus.Collector {
 	return []prometheus.Collector{decisions, classifySeconds, decideSeconds, refusals, endpointsDown, unobserved,
-		classifierInfo, classifierAnswers, classifierReloads, classifierFallbacks, configReloads}
+		inUse{}, classifierAnswers, classifierReloads, classifierFallbacks, configReloads}
 }
 
 // Decided counts a decision.
@@ -100,12 +95,6 @@ func EndpointsDown(n int) { endpointsDown.Set(float64(n)) }
 
 // Unobserved counts a reply whose end is not seen.
 func Unobserved() { unobserved.Inc() }
-
-// ClassifierInUse tells kind, revision and device of the classifier.
-func ClassifierInUse(kind, revision, device string) {
-	classifierInfo.Reset()
-	classifierInfo.WithLabelValues(kind, revision, device).Set(1)
-}
 
 // ClassifierAnswered counts an answer by what gave it.
 func ClassifierAnswered(from string) { classifierAnswers.WithLabelValues(from).Inc() }

@@ -53,9 +53,7 @@ func newOpener(library string, notice func(string)) semantic.Opener {
 			_ = c.Close(ctx) // a run that hangs is left to the end of the process
 		}}
 		if c.Classifies() {
-			info := c.Info()
-			telemetry.ClassifierInUse(info.Name, info.Revision, info.Device)
-			opened.Classifier, opened.Labels = c, info.Labels
+			opened.Classifier, opened.Labels = c, c.Info().Labels
 		}
 		return opened, nil
 	}

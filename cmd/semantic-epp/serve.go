@@ -165,6 +165,10 @@ func serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer p.store.Close()
+	telemetry.ClassifierInUse(func() (kind, revision, device string) {
+		info := p.semantic.Rules().ClassifierInfo()
+		return info.Name, info.Revision, info.Device
+	})
 	waitEndpoints, err := o.followEndpoints(work, c, inCluster, p.store, logger)
 	if err != nil {
 		return err

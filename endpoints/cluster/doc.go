@@ -11,5 +11,5 @@
 // One reconciler reads everything from the cache and computes the whole picture
 // anew at every change. Pods are told ready, and endpoints are named, as GIE's
 // own reconcilers do (pkg/epp/controller, pkg/epp/datastore); why these are not
-// used themselves stands in docs/decisions/0010-several-pools.md.
+// used themselves stands in docs/decisions/0008-several-pools.md.
 package cluster
